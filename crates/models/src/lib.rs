@@ -1,1 +1,5 @@
-//! placeholder
+//! Checkpoints, tokenizers, chat templates, image processing and the model graphs.
+//!
+//! A Hugging Face folder goes in ([`load`]), a [`Model`] comes out: it turns messages and images into a [`Prompt`],
+//! prefills a KV cache with it and decodes token by token. A model family is one file and one line in the registry.
+
