@@ -1,0 +1,72 @@
+//! Which instruction sets there are, and which of them this machine has.
+
+use std::sync::OnceLock;
+
+/// An instruction-set path of the kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Isa {
+    /// Plain Rust that accumulates in f64: slow, and the oracle that all other paths are tested against.
+    Scalar,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    Avx512,
+    /// AVX-512 as above with BF16 dot products: products with bf16 weights round their input to bf16.
+    Avx512Bf16,
+    /// NEON, part of every aarch64 CPU.
+    Neon,
+}
+
+impl Isa {
+    /// All paths, slowest first.
+    pub const ALL: [Self; 5] = [
+        Self::Scalar,
+        Self::Neon,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Avx512Bf16,
+    ];
+
+    /// The name that `WHITTLE_ISA` takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512bf16",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// The path named `name`, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// Whether this machine (and this build) can run the path.
+    pub fn is_available(self) -> bool {
+        Self::detected().contains(&self)
+    }
+
+    /// All paths that this machine can run, slowest first.
+    pub fn available() -> Vec<Self> {
+        Self::detected().to_vec()
+    }
+
+    /// The fastest path that this machine can run.
+    pub fn best() -> Self {
+        Self::detected().last().copied().unwrap_or(Self::Scalar)
+    }
+
+    fn detected() -> &'static [Self] {
+        static DETECTED: OnceLock<Vec<Isa>> = OnceLock::new();
+        DETECTED.get_or_init(|| Self::ALL.into_iter().filter(|isa| isa.detect()).collect())
+    }
+
+    fn detect(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            _ => crate::arch::detect(self),
+        }
+    }
+}

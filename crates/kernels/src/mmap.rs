@@ -1,0 +1,157 @@
+//! Memory straight from the system: files mapped read-only, and anonymous memory that goes back when it is dropped.
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::KernelError;
+
+/// A file mapped read-only.
+///
+/// The file must not be changed or truncated while it is mapped; that is the usual contract of mapped checkpoints.
+#[derive(Debug)]
+pub struct MappedFile {
+    map: Option<memmap2::Mmap>,
+}
+
+impl MappedFile {
+    /// Maps the whole file. An empty file gives an empty slice.
+    pub fn open(path: &Path) -> Result<Self, KernelError> {
+        let failed = |source| KernelError::MapFile {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(failed(std::io::Error::other("not a regular file")));
+        }
+        if metadata.len() == 0 {
+            return Ok(Self { map: None });
+        }
+        // SAFETY: the mapping is private and read-only. That nobody truncates the file while it is mapped is the
+        // caller's part, as documented on the type; the bytes have no validity requirement (plain u8).
+        let map =
+            unsafe { memmap2::MmapOptions::new().map_copy_read_only(&file) }.map_err(failed)?;
+        Ok(Self { map: Some(map) })
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or(&[])
+    }
+}
+
+impl std::ops::Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+/// Zeroed memory of its own mapping, aligned to a page.
+///
+/// Pages become resident when they are first written, and all of them go back to the system on drop, which memory from
+/// the general allocator does not promise.
+#[derive(Debug)]
+pub struct AnonymousMap {
+    map: Option<memmap2::MmapMut>,
+}
+
+impl AnonymousMap {
+    /// `bytes` zeroed bytes.
+    pub fn new(bytes: usize) -> Result<Self, KernelError> {
+        if bytes == 0 {
+            return Ok(Self { map: None });
+        }
+        let map = memmap2::MmapMut::map_anon(bytes)
+            .map_err(|source| KernelError::MapMemory { bytes, source })?;
+        Ok(Self { map: Some(map) })
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or(&[])
+    }
+
+    /// The bytes, to be written.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.map.as_deref_mut().unwrap_or(&mut [])
+    }
+
+    /// The memory as elements of a plain type (f32, f16, bf16, ...); a remainder too small for one is left out.
+    pub fn elements<T: bytemuck::Pod>(&self) -> &[T] {
+        let bytes = self.bytes();
+        let len = bytes.len() - bytes.len() % size_of::<T>();
+        bytemuck::cast_slice(&bytes[..len])
+    }
+
+    /// The memory as elements of a plain type, to be written.
+    pub fn elements_mut<T: bytemuck::Pod>(&mut self) -> &mut [T] {
+        let bytes = self.bytes_mut();
+        let len = bytes.len() - bytes.len() % size_of::<T>();
+        bytemuck::cast_slice_mut(&mut bytes[..len])
+    }
+}
+
+impl std::ops::Deref for AnonymousMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
+impl std::ops::DerefMut for AnonymousMap {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_is_mapped_and_errors_name_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        std::fs::write(&path, b"abc").unwrap();
+        assert_eq!(MappedFile::open(&path).unwrap().bytes(), b"abc");
+        std::fs::write(&path, b"").unwrap();
+        assert_eq!(MappedFile::open(&path).unwrap().bytes(), b"");
+        let missing = dir.path().join("missing");
+        let message = MappedFile::open(&missing).unwrap_err().to_string();
+        assert!(message.contains("missing"), "{message}");
+        assert!(MappedFile::open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn anonymous_memory_is_zeroed_and_typed() {
+        let mut map = AnonymousMap::new(10).unwrap();
+        assert_eq!(map.bytes(), [0; 10]);
+        map.elements_mut::<f32>().copy_from_slice(&[1.0, 2.0]);
+        assert_eq!(map.elements::<f32>(), [1.0, 2.0]);
+        assert_eq!(AnonymousMap::new(0).unwrap().bytes(), b"");
+        assert!(AnonymousMap::new(usize::MAX / 2).is_err());
+    }
+
+    /// Resident bytes of this process.
+    #[cfg(target_os = "linux")]
+    fn resident() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn dropped_memory_leaves_the_process() {
+        const BYTES: usize = 256 << 20;
+        let before = resident();
+        let mut map = AnonymousMap::new(BYTES).unwrap();
+        map.fill(1);
+        assert!(resident() > before + BYTES / 2);
+        drop(map);
+        assert!(resident() < before + BYTES / 2);
+    }
+}

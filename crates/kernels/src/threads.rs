@@ -1,0 +1,28 @@
+//! The thread pool that all kernels share.
+
+use crate::KernelError;
+
+/// Sets how many threads the kernels use; `None` or 0 means one per core, which is also what an unset pool does.
+///
+/// Has to be called before the first kernel runs: the pool is global and starts once. Fails if it already runs with
+/// another number of threads.
+pub fn set_threads(threads: Option<usize>) -> Result<(), KernelError> {
+    let wanted = threads.unwrap_or(0);
+    let built = rayon::ThreadPoolBuilder::new()
+        .num_threads(wanted)
+        .thread_name(|i| format!("kernels-{i}"))
+        .build_global();
+    match built {
+        Ok(()) => Ok(()),
+        Err(_) if wanted == rayon::current_num_threads() => Ok(()),
+        Err(e) => Err(KernelError::Threads {
+            threads: wanted,
+            reason: e.to_string(),
+        }),
+    }
+}
+
+/// How many threads the kernels use.
+pub fn threads() -> usize {
+    rayon::current_num_threads()
+}
