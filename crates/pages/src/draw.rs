@@ -140,9 +140,9 @@ impl Canvas {
         covered
     }
 
-    /// A horizontal rule along the lower edge of a row of cells.
+    /// A horizontal rule below a row of cells.
     pub(crate) fn rule(&mut self, row: usize, ink: [u8; 3]) {
-        let y = (row as i32 + 1) * CELL - 1;
+        let y = (row as i32 + 1) * CELL + CELL / 2;
         for x in CELL / 2..PAGE_SIZE as i32 - CELL / 2 {
             self.set(x, y, ink);
         }
