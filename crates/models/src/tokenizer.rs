@@ -1,0 +1,140 @@
+//! Text to token ids and back, by the tokenizers library.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::error::ModelError;
+use crate::files;
+
+/// A checkpoint's tokenizer.
+#[derive(Debug, Clone)]
+pub struct TextTokenizer {
+    inner: Tokenizer,
+    path: PathBuf,
+    special: BTreeMap<String, String>,
+}
+
+/// The keys of `tokenizer_config.json` whose values chat templates may use.
+const SPECIAL_TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+impl TextTokenizer {
+    /// Reads `tokenizer.json` and the special tokens of `tokenizer_config.json`.
+    pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        let path = dir.join("tokenizer.json");
+        let text = files::read_text(&path)?;
+        let broken = |problem: tokenizers::Error| ModelError::Tokenizer { path: path.clone(), problem: problem.to_string() };
+        let mut inner: Tokenizer = text.parse().map_err(broken)?;
+        // Both belong to training; a prompt is never cut or filled up.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(broken)?;
+        let special = read_special_tokens(&dir.join("tokenizer_config.json"))?;
+        Ok(Self { inner, path, special })
+    }
+
+    /// Names and texts of the special tokens, as in `bos_token`: `<s>`.
+    pub fn special_tokens(&self) -> &BTreeMap<String, String> {
+        &self.special
+    }
+
+    /// The id of a token's exact text.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// Number of token ids, added tokens included.
+    pub fn vocabulary(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// The ids of a prompt that a chat template made.
+    ///
+    /// The post-processor's special tokens (`<s>` in front) are added, unless the template wrote that token itself.
+    pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>, ModelError> {
+        let begins = self.special.get("bos_token").is_some_and(|bos| !bos.is_empty() && prompt.starts_with(bos));
+        self.encode(prompt, !begins)
+    }
+
+    /// The ids of `text`. Special tokens written out in it become their ids. `add_special` adds those that the
+    /// post-processor puts around a text.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, ModelError> {
+        let encoding = self.inner.encode_fast(text, add_special).map_err(|error| self.error(&error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of `ids`, without special tokens. Ids outside the vocabulary give nothing, bytes that are not UTF-8
+    /// give the replacement character.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
+        self.inner.decode(ids, true).map_err(|error| self.error(&error))
+    }
+
+    /// A decoder that gives the text token by token.
+    pub fn stream(&self) -> TextStream<'_> {
+        TextStream { tokenizer: self, ids: Vec::new(), emitted: 0 }
+    }
+
+    fn error(&self, problem: &tokenizers::Error) -> ModelError {
+        ModelError::Tokenizer { path: self.path.clone(), problem: problem.to_string() }
+    }
+}
+
+/// Turns ids into text as they come. A character whose bytes come in several tokens is held back until it is whole.
+#[derive(Debug, Clone)]
+pub struct TextStream<'a> {
+    tokenizer: &'a TextTokenizer,
+    /// Ids from the last one that gave text on: decoders look at what stands before (a space is dropped at the start).
+    ids: Vec<u32>,
+    /// How many of `ids` have given their text.
+    emitted: usize,
+}
+
+/// A character has at most 4 bytes, so more tokens than this do not wait for its end.
+const MAX_HELD: usize = 4;
+
+impl TextStream<'_> {
+    /// Takes the next id and returns the text that became whole; often one token's, sometimes none.
+    pub fn push(&mut self, id: u32) -> Result<String, ModelError> {
+        self.ids.push(id);
+        self.advance(false)
+    }
+
+    /// The text still held back. Bytes that never became a character give the replacement character.
+    pub fn finish(&mut self) -> Result<String, ModelError> {
+        self.advance(true)
+    }
+
+    fn advance(&mut self, finish: bool) -> Result<String, ModelError> {
+        let before = self.tokenizer.decode(&self.ids[..self.emitted])?;
+        let now = self.tokenizer.decode(&self.ids)?;
+        let text = match now.strip_prefix(&before) {
+            Some(text) => text.to_owned(),
+            // Bytes that followed made the whole run of bytes invalid. What was said stays said.
+            None => self.tokenizer.decode(&self.ids[self.emitted..])?,
+        };
+        let held = self.ids.len() - self.emitted;
+        if text.is_empty() && held > MAX_HELD {
+            // Special tokens; they are of no use to what follows.
+            self.ids.truncate(self.emitted);
+        }
+        if text.is_empty() || (text.ends_with(char::REPLACEMENT_CHARACTER) && held <= MAX_HELD && !finish) {
+            return Ok(String::new());
+        }
+        self.ids.drain(..self.emitted);
+        self.emitted = self.ids.len();
+        Ok(text)
+    }
+}
+
+fn read_special_tokens(path: &Path) -> Result<BTreeMap<String, String>, ModelError> {
+    let Some(text) = files::read_text_if_there(path)? else { return Ok(BTreeMap::new()) };
+    let config: Value = files::parse_json(path, &text)?;
+    let token = |name: &str| {
+        let value = config.get(name)?;
+        // Older files describe the token as an object.
+        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+    };
+    Ok(SPECIAL_TOKENS.iter().filter_map(|name| Some(((*name).to_owned(), token(name)?))).collect())
+}
