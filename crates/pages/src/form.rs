@@ -164,13 +164,16 @@ pub(crate) fn draw(canvas: &mut Canvas, rng: &mut ChaCha8Rng) -> Vec<Question> {
         0
     };
 
-    let page_shift = rng.random_range(-1..=1);
+    let shift = (rng.random_range(-2..=2), rng.random_range(-2..=2));
     let mut questions = Vec::new();
     let mut prices = Vec::new();
     for (i, line) in lines.iter().enumerate() {
+        let own = (
+            shift.0 + rng.random_range(-1..=1),
+            shift.1 + rng.random_range(-1..=1),
+        );
         // Lines that touch would overlap if each had its own vertical shift.
-        let own = (rng.random_range(-1..=1), rng.random_range(-1..=1));
-        let shift = if pitch == 1 { (own.0, page_shift) } else { own };
+        let shift = if pitch == 1 { (own.0, shift.1) } else { own };
         let colon = separator.trim_end();
         canvas.text(pen, &format!("{}{colon}", line.key), row, left, shift);
         let start = if flush_right {
