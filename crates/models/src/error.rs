@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use whittle_kernels::{DType, KernelError};
+use whittle_kernels::KernelError;
 use whittle_kv::{CacheError, CacheShape, PlanError};
 
 /// Every failure of this crate. The message names the file, and the tensor, key or image in it.
@@ -234,14 +234,5 @@ impl ModelError {
 
     pub(crate) fn element_type(path: &Path, tensor: &str, dtype: impl ToString) -> Self {
         Self::TensorType { path: path.to_owned(), tensor: tensor.to_owned(), dtype: dtype.to_string() }
-    }
-}
-
-/// The name of an element type as safetensors writes it.
-pub(crate) fn dtype_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F32 => "F32",
-        DType::F16 => "F16",
-        DType::BF16 => "BF16",
     }
 }

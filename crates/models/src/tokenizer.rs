@@ -71,6 +71,11 @@ impl TextTokenizer {
         self.inner.decode(ids, true).map_err(|error| self.error(&error))
     }
 
+    /// As [`Self::decode`], with special tokens written out.
+    pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, ModelError> {
+        self.inner.decode(ids, false).map_err(|error| self.error(&error))
+    }
+
     /// A decoder that gives the text token by token.
     pub fn stream(&self) -> TextStream<'_> {
         TextStream { tokenizer: self, ids: Vec::new(), emitted: 0 }
@@ -137,4 +142,93 @@ fn read_special_tokens(path: &Path) -> Result<BTreeMap<String, String>, ModelErr
         value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
     };
     Ok(SPECIAL_TOKENS.iter().filter_map(|name| Some(((*name).to_owned(), token(name)?))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use whittle_testing::golden;
+
+    use super::*;
+
+    fn open(model: &str) -> TextTokenizer {
+        TextTokenizer::open(&golden(&format!("models/{model}"))).unwrap()
+    }
+
+    fn streamed(tokenizer: &TextTokenizer, ids: &[u32]) -> String {
+        let mut stream = tokenizer.stream();
+        let mut text = String::new();
+        for id in ids {
+            text += &stream.push(*id).unwrap();
+        }
+        text + &stream.finish().unwrap()
+    }
+
+    #[test]
+    fn a_character_comes_out_when_its_last_byte_is_there() {
+        let tokenizer = open("llava-next-mistral");
+        let byte = |byte: u8| tokenizer.token_id(&format!("<0x{byte:02X}>")).unwrap();
+        let mut stream = tokenizer.stream();
+        assert_eq!(stream.push(tokenizer.token_id("h").unwrap()).unwrap(), "h");
+        assert_eq!(stream.push(byte(0xe2)).unwrap(), "");
+        assert_eq!(stream.push(byte(0x82)).unwrap(), "");
+        assert_eq!(stream.push(byte(0xac)).unwrap(), "€");
+        // Bytes that make no character: the text before stays, and nothing is held back for ever.
+        assert_eq!(stream.push(byte(0xff)).unwrap(), "");
+        assert!(stream.push(tokenizer.token_id("h").unwrap()).unwrap().ends_with('h'));
+        assert_eq!(stream.push(byte(0xe2)).unwrap(), "");
+        assert_eq!(stream.finish().unwrap(), "\u{fffd}");
+        assert_eq!(stream.finish().unwrap(), "");
+        for _ in 0..MAX_HELD {
+            assert_eq!(stream.push(byte(0xff)).unwrap(), "");
+        }
+        assert!(!stream.push(byte(0xff)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn special_tokens_are_not_text_but_may_be_shown() {
+        let tokenizer = open("llava-next-mistral");
+        let ids = tokenizer.encode("<s>ab</s>", false).unwrap();
+        assert_eq!((ids[0], ids[ids.len() - 1]), (1, 2));
+        assert_eq!(tokenizer.decode(&ids).unwrap().trim(), "ab");
+        assert!(tokenizer.decode_with_special(&ids).unwrap().ends_with("ab</s>"));
+        assert_eq!(streamed(&tokenizer, &ids), tokenizer.decode(&ids).unwrap());
+        assert_eq!(streamed(&tokenizer, &[2; 100]), "");
+        assert_eq!(tokenizer.decode(&[u32::MAX]).unwrap(), "");
+    }
+
+    #[test]
+    fn the_first_token_is_not_doubled() {
+        let tokenizer = open("llama");
+        assert_eq!(tokenizer.special_tokens()["bos_token"], "<|begin_of_text|>");
+        let plain = tokenizer.encode_prompt("Hi").unwrap();
+        assert_eq!(tokenizer.encode_prompt("<|begin_of_text|>Hi").unwrap(), plain);
+        assert_eq!(plain.iter().filter(|id| **id == 379).count(), 1);
+    }
+
+    #[test]
+    fn a_broken_tokenizer_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = TextTokenizer::open(dir.path()).unwrap_err().to_string();
+        assert!(missing.contains("tokenizer.json"), "{missing}");
+        std::fs::write(dir.path().join("tokenizer.json"), "{\"version\": \"1.0\"}").unwrap();
+        let broken = TextTokenizer::open(dir.path()).unwrap_err();
+        assert!(matches!(&broken, ModelError::Tokenizer { .. }), "{broken}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_streams_is_what_was_encoded(text in "\\PC{0,40}", which in 0_usize..2) {
+            let tokenizer = open(["llama", "llava-next-mistral"][which]);
+            let ids = tokenizer.encode(&text, true).unwrap();
+            let decoded = tokenizer.decode(&ids).unwrap();
+            prop_assert_eq!(streamed(&tokenizer, &ids), decoded);
+        }
+
+        #[test]
+        fn any_ids_stream_as_text(ids in prop::collection::vec(0_u32..400, 0..40), which in 0_usize..2) {
+            let tokenizer = open(["llama", "llava-next-mistral"][which]);
+            streamed(&tokenizer, &ids);
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! LLaVA-NeXT: a CLIP tower, a projector and a decoder.
 
-use super::{Activation, ConfigFile, Fields, TextConfig, limits};
+use whittle_kernels::Activation;
+
+use super::{ConfigFile, Fields, TextConfig, limits, text};
 use crate::error::ModelError;
 use crate::image::Size;
 
@@ -77,7 +79,7 @@ impl ClipConfig {
             image_size: fields.size("image_size", limits::PIXELS)?.unwrap_or(224),
             patch_size: fields.size("patch_size", limits::PIXELS)?.unwrap_or(32),
             layer_norm_eps: fields.positive("layer_norm_eps")?.unwrap_or(1e-5) as f32,
-            activation: Activation::read(fields, "hidden_act", Activation::QuickGelu)?,
+            activation: text::read_activation(fields, "hidden_act", Activation::QuickGelu)?,
         };
         if !config.hidden_size.is_multiple_of(config.heads) {
             let problem = format!("{} is not a multiple of the {} heads", config.hidden_size, config.heads);
@@ -148,7 +150,7 @@ impl LlavaNextConfig {
             image_grid_pinpoints: read_pinpoints(&fields, vision.image_size)?,
             feature_layers: read_feature_layers(&fields, vision.layers)?,
             feature_selection,
-            projector_activation: Activation::read(&fields, "projector_hidden_act", Activation::Gelu)?,
+            projector_activation: text::read_activation(&fields, "projector_hidden_act", Activation::Gelu)?,
             projector_bias: fields.flag("multimodal_projector_bias", true)?,
             vision,
             text,

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub use fields::Fields;
 pub(crate) use llava_next::read_pinpoints;
 pub use llava_next::{ClipConfig, FeatureSelection, LlavaNextConfig};
-pub use text::{Activation, TextConfig, TextFamily};
+pub use text::{TextConfig, TextFamily};
 
 use crate::error::ModelError;
 use crate::files;

@@ -1,6 +1,6 @@
 //! The language half: Llama and Mistral.
 
-use whittle_kernels::RotaryScaling;
+use whittle_kernels::{Activation, RotaryScaling};
 
 use super::{ConfigFile, Fields, limits};
 use crate::error::ModelError;
@@ -14,30 +14,15 @@ pub enum TextFamily {
     Mistral,
 }
 
-/// The function between two linear layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `silu`, also called `swish`.
-    Silu,
-    /// `gelu` with the error function.
-    Gelu,
-    /// `gelu_pytorch_tanh`, `gelu_new`: the tanh approximation.
-    GeluTanh,
-    /// `quick_gelu`: x sigmoid(1.702 x).
-    QuickGelu,
-}
-
-impl Activation {
-    /// Reads the function's name under `key`.
-    pub(super) fn read(fields: &Fields<'_>, key: &str, default: Self) -> Result<Self, ModelError> {
-        match fields.string(key)? {
-            None => Ok(default),
-            Some("silu" | "swish") => Ok(Self::Silu),
-            Some("gelu") => Ok(Self::Gelu),
-            Some("gelu_pytorch_tanh" | "gelu_new") => Ok(Self::GeluTanh),
-            Some("quick_gelu") => Ok(Self::QuickGelu),
-            Some(other) => Err(fields.error(key, format!("unknown activation {other}"))),
-        }
+/// Reads the name of the function between two linear layers under `key`.
+pub(super) fn read_activation(fields: &Fields<'_>, key: &str, default: Activation) -> Result<Activation, ModelError> {
+    match fields.string(key)? {
+        None => Ok(default),
+        Some("silu" | "swish") => Ok(Activation::Silu),
+        Some("gelu") => Ok(Activation::Gelu),
+        Some("gelu_pytorch_tanh" | "gelu_new") => Ok(Activation::GeluTanh),
+        Some("quick_gelu") => Ok(Activation::QuickGelu),
+        Some(other) => Err(fields.error(key, format!("unknown activation {other}"))),
     }
 }
 
@@ -130,7 +115,7 @@ impl TextConfig {
             head_dim: read_head_dim(fields, hidden_size, heads)?,
             max_positions: positions.min(read_window(fields, family)?),
             rms_norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6) as f32,
-            activation: Activation::read(fields, "hidden_act", Activation::Silu)?,
+            activation: read_activation(fields, "hidden_act", Activation::Silu)?,
             rope_theta,
             rope_scaling,
             attention_bias: !mistral && fields.flag("attention_bias", false)?,

@@ -1,0 +1,145 @@
+//! Collects attention statistics chunk by chunk during prefill.
+//!
+//! A query row's softmax is complete once its chunk is in the cache, and token scores and threshold counts are sums over
+//! rows. So the sums of the chunks add up to those of the whole prompt, and no queries have to be kept.
+
+use std::time::{Duration, Instant};
+
+use whittle_kernels::{AttentionStatistics, Heads, Kernels, KvView, RowStatistics};
+use whittle_kv::{LayerStatistics, Needs, PromptInfo, Scores, Statistics};
+
+use crate::error::ModelError;
+
+/// The last query rows of a chunk and what attention over them left behind.
+pub(crate) struct TailQueries<'a> {
+    /// Rotated queries `[rows, query heads, head dim]`.
+    pub(crate) q: &'a [f32],
+    /// Prompt position of the first of them.
+    pub(crate) start: usize,
+    /// Maximum and sum of the softmax rows, where attention was computed for just these rows.
+    pub(crate) softmax: Option<&'a RowStatistics>,
+}
+
+/// Statistics of all layers, as far as a policy needs them.
+pub(crate) struct Collector {
+    kernels: Kernels,
+    heads: Heads,
+    needs: Needs,
+    prompt: PromptInfo,
+    layers: Vec<Sums>,
+    /// Time spent so far.
+    pub(crate) time: Duration,
+}
+
+/// What was summed so far in one layer.
+#[derive(Default)]
+struct Sums {
+    post_vision: Option<AttentionStatistics>,
+    tail: Option<AttentionStatistics>,
+    column_sums: Option<AttentionStatistics>,
+}
+
+impl Collector {
+    /// # Errors
+    /// More rows are needed than the prompt has.
+    pub(crate) fn new(
+        kernels: Kernels,
+        heads: Heads,
+        layers: usize,
+        prompt: &PromptInfo,
+        needs: &Needs,
+    ) -> Result<Self, ModelError> {
+        let rows = needs.post_vision.max(needs.tail).unwrap_or(0);
+        if rows > prompt.len {
+            return Err(whittle_kv::PlanError::TooManyRows { rows, len: prompt.len }.into());
+        }
+        Ok(Self {
+            kernels,
+            heads,
+            needs: *needs,
+            prompt: prompt.clone(),
+            layers: std::iter::repeat_with(Sums::default).take(layers).collect(),
+            time: Duration::ZERO,
+        })
+    }
+
+    /// How many of the last `rows` rows, the first of them at prompt position `start`, have to be scored.
+    pub(crate) fn tail_rows(&self, start: usize, rows: usize) -> usize {
+        let first = self.prompt.len - self.needs.rows(self.prompt.len);
+        (start + rows).saturating_sub(first.max(start))
+    }
+
+    /// Adds the scored rows of a chunk; `kv` is the layer's cache up to the last of them.
+    pub(crate) fn collect(
+        &mut self,
+        layer: usize,
+        tail: &TailQueries,
+        kv: &[KvView],
+        scale: f32,
+    ) -> Result<(), ModelError> {
+        let begin = Instant::now();
+        let windows = [self.needs.post_vision, self.needs.tail, self.needs.column_sums.then_some(self.prompt.len)];
+        let row = self.heads.query * self.heads.dim;
+        let end = tail.start + tail.q.len() / row;
+        let sums = &mut self.layers[layer];
+        for (window, sum) in windows.iter().zip([&mut sums.post_vision, &mut sums.tail, &mut sums.column_sums]) {
+            let Some(rows) = *window else { continue };
+            let first = (self.prompt.len - rows).max(tail.start);
+            if first >= end {
+                continue;
+            }
+            let q = &tail.q[(first - tail.start) * row..];
+            let softmax = tail.softmax.filter(|softmax| softmax.rows == end - first);
+            let filter = self.needs.filter;
+            let found = self.kernels.attention_statistics(q, first, kv, self.heads, scale, filter, softmax)?;
+            accumulate(sum, found, end, self.prompt.len);
+        }
+        self.time += begin.elapsed();
+        Ok(())
+    }
+
+    /// The statistics of the whole prompt.
+    pub(crate) fn finish(self) -> Result<Statistics, ModelError> {
+        let (heads, len) = (self.heads.kv, self.prompt.len);
+        let scores = |sum: Option<AttentionStatistics>, rows: Option<usize>| {
+            sum.zip(rows)
+                .map(|(s, rows)| Scores::new(heads, len, rows, s.scores, s.passing, s.causal_entries))
+                .transpose()
+        };
+        let layers = self
+            .layers
+            .into_iter()
+            .map(|sums| {
+                Ok(LayerStatistics {
+                    post_vision: scores(sums.post_vision, self.needs.post_vision)?,
+                    tail: scores(sums.tail, self.needs.tail)?,
+                    column_sums: scores(sums.column_sums, Some(len))?,
+                })
+            })
+            .collect::<Result<_, ModelError>>()?;
+        Ok(Statistics { prompt: self.prompt, kv_heads: heads, layers })
+    }
+}
+
+/// Adds the statistics of a chunk, whose rows see the first `seen` of `len` positions.
+fn accumulate(sum: &mut Option<AttentionStatistics>, found: AttentionStatistics, seen: usize, len: usize) {
+    if sum.is_none() && seen == len {
+        *sum = Some(found);
+        return;
+    }
+    let heads = found.scores.len() / seen;
+    let sum = sum.get_or_insert_with(|| AttentionStatistics {
+        scores: vec![0.0; heads * len],
+        passing: vec![0; found.passing.len()],
+        causal_entries: 0,
+    });
+    for (sum, found) in sum.scores.chunks_exact_mut(len).zip(found.scores.chunks_exact(seen)) {
+        for (sum, found) in sum.iter_mut().zip(found) {
+            *sum += found;
+        }
+    }
+    for (sum, found) in sum.passing.iter_mut().zip(&found.passing) {
+        *sum += found;
+    }
+    sum.causal_entries += found.causal_entries;
+}

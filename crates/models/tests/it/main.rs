@@ -1,0 +1,14 @@
+//! Parity with the reference data, and errors on broken checkpoints.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod broken_models;
+mod chunked_prefill;
+mod golden;
+mod golden_generation;
+mod golden_llama;
+mod golden_llava_next;
+mod io_common;
+mod io_images;
+mod io_prompt;
+mod parity;
+mod random_model;
