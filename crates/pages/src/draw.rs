@@ -76,6 +76,15 @@ impl Canvas {
         column: usize,
         (dx, dy): (i32, i32),
     ) -> Vec<u16> {
+        // A shift must not push a line over the edge of the page.
+        let within = |shift: i32, start: usize, end: usize| {
+            let shift = if start == 0 { shift.max(0) } else { shift };
+            if end >= CELLS { shift.min(0) } else { shift }
+        };
+        let (dx, dy) = (
+            within(dx, column, column + text.len()),
+            within(dy, row, row + 1),
+        );
         let mut written = Vec::new();
         for (i, character) in text.chars().enumerate() {
             let column = column + i;
