@@ -111,7 +111,7 @@ fn exact(
     check_density(weights.iter().sum())?;
     let layers = weights.len();
     let total = exact_total(alpha, layers, len);
-    let least = (LEAST_SHARE * len as f64) as usize;
+    let least = ((LEAST_SHARE * len as f64) as usize).max(1);
     Ok(match window {
         WindowReading::Shared => {
             let window = ((len as f64 * alpha * WINDOW_SHARE) as usize).max(1);

@@ -35,11 +35,7 @@ impl Policy for Streaming {
         let len = statistics.prompt.len;
         let budget = flat(len, alpha, self.0.recent);
         let kept = budget.scored + budget.window;
-        // The paper's scheme, too, keeps at least the most recent token.
-        let sinks = self
-            .0
-            .sinks
-            .map_or(budget.scored, |sinks| sinks.min(kept - 1));
+        let sinks = self.0.sinks.unwrap_or(budget.scored);
         let positions: Arc<[u32]> = sinks_and_recent(len, kept, sinks).into();
         Ok(vec![
             vec![positions; statistics.kv_heads];
