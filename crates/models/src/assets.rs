@@ -47,18 +47,28 @@ impl Assets {
             parameters: checkpoint.parameters(),
             weight_bytes: checkpoint.bytes(),
         };
-        Ok(Self { description, tokenizer, template, checkpoint })
+        Ok(Self {
+            description,
+            tokenizer,
+            template,
+            checkpoint,
+        })
     }
 
     /// The ids of a conversation up to where the model's answer begins; images are not expanded yet.
     pub(crate) fn encode(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
-        self.tokenizer.encode_prompt(&self.template.render(messages, true)?)
+        self.tokenizer
+            .encode_prompt(&self.template.render(messages, true)?)
     }
 
     /// Checks that a prompt of `tokens` tokens has positions.
     pub(crate) fn check_length(&self, tokens: usize) -> Result<(), ModelError> {
         let max = self.description.max_positions;
-        if tokens > max { Err(ModelError::TooLong { tokens, max }) } else { Ok(()) }
+        if tokens > max {
+            Err(ModelError::TooLong { tokens, max })
+        } else {
+            Ok(())
+        }
     }
 
     /// Where numbers that are not finite came from: almost always a broken weight, which is searched and named.

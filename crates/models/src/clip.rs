@@ -52,27 +52,50 @@ impl ClipTower {
 
         let embeddings = format!("{prefix}.embeddings");
         let kernel = [hidden, CHANNELS, config.patch_size, config.patch_size];
-        let patch_embedding = Linear::load_convolution(checkpoint, &format!("{embeddings}.patch_embedding"), kernel)?;
-        let mut class_row = vector(checkpoint, &format!("{embeddings}.class_embedding"), &[hidden])?;
+        let patch_embedding =
+            Linear::load_convolution(checkpoint, &format!("{embeddings}.patch_embedding"), kernel)?;
+        let mut class_row = vector(
+            checkpoint,
+            &format!("{embeddings}.class_embedding"),
+            &[hidden],
+        )?;
         let rows = config.patches() + 1;
-        let mut class_position =
-            vector(checkpoint, &format!("{embeddings}.position_embedding.weight"), &[rows, hidden])?;
+        let mut class_position = vector(
+            checkpoint,
+            &format!("{embeddings}.position_embedding.weight"),
+            &[rows, hidden],
+        )?;
         let positions = class_position.split_off(hidden);
         kernels.add(&mut class_row, &class_position);
 
         let blocks = (0..used)
-            .map(|layer| Block::load(checkpoint, &format!("{prefix}.encoder.layers.{layer}"), config))
+            .map(|layer| {
+                Block::load(
+                    checkpoint,
+                    &format!("{prefix}.encoder.layers.{layer}"),
+                    config,
+                )
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self {
             kernels,
             hidden,
-            heads: Heads { query: config.heads, kv: config.heads, dim: hidden / config.heads },
+            heads: Heads {
+                query: config.heads,
+                kv: config.heads,
+                dim: hidden / config.heads,
+            },
             tile: config.image_size,
             patch: config.patch_size,
             patch_embedding,
             class_row,
             positions,
-            pre_norm: LayerNorm::load(checkpoint, &format!("{prefix}.pre_layrnorm"), hidden, config.layer_norm_eps)?,
+            pre_norm: LayerNorm::load(
+                checkpoint,
+                &format!("{prefix}.pre_layrnorm"),
+                hidden,
+                config.layer_norm_eps,
+            )?,
             blocks,
             selected: selected.to_vec(),
             keep_class_token: selection == FeatureSelection::Full,
@@ -102,10 +125,14 @@ impl ClipTower {
         let per_tile = CHANNELS * self.tile * self.tile;
         if !pixels.len().is_multiple_of(per_tile) {
             let (values, side) = (pixels.len(), self.tile);
-            return Err(ModelError::Prompt(format!("{values} pixel values are not whole tiles of {side} x {side} pixels")));
+            return Err(ModelError::Prompt(format!(
+                "{values} pixel values are not whole tiles of {side} x {side} pixels"
+            )));
         }
         let together = (ROWS_TOGETHER / (self.patches() + 1)).max(1);
-        let mut features = Vec::with_capacity(pixels.len() / per_tile * self.tokens_per_tile() * self.feature_width());
+        let mut features = Vec::with_capacity(
+            pixels.len() / per_tile * self.tokens_per_tile() * self.feature_width(),
+        );
         for tiles in pixels.chunks(together * per_tile) {
             self.forward_tiles(tiles, tiles.len() / per_tile, &mut features);
         }
@@ -125,7 +152,11 @@ impl ClipTower {
 
         let mut states = vec![Vec::new(); self.selected.len()];
         for layer in 0..=self.blocks.len() {
-            for (state, _) in states.iter_mut().zip(&self.selected).filter(|(_, selected)| **selected == layer) {
+            for (state, _) in states
+                .iter_mut()
+                .zip(&self.selected)
+                .filter(|(_, selected)| **selected == layer)
+            {
                 state.clone_from(&x);
             }
             if let Some(block) = self.blocks.get(layer) {
@@ -148,7 +179,8 @@ impl ClipTower {
         let patches = self.patches();
         let columns = patch_columns(pixels, CHANNELS, self.tile, self.patch);
         let mut embedded = vec![0.0; tiles * patches * self.hidden];
-        self.patch_embedding.apply(self.kernels, &mut embedded, &columns);
+        self.patch_embedding
+            .apply(self.kernels, &mut embedded, &columns);
 
         let mut x = Vec::with_capacity(tiles * (patches + 1) * self.hidden);
         for tile in embedded.chunks_exact_mut(patches * self.hidden) {
@@ -174,12 +206,29 @@ struct Block {
 }
 
 impl Block {
-    fn load(checkpoint: &Checkpoint, prefix: &str, config: &ClipConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint,
+        prefix: &str,
+        config: &ClipConfig,
+    ) -> Result<Self, ModelError> {
         let hidden = config.hidden_size;
         let linear = |name: &str, outputs, inputs| {
-            Linear::load(checkpoint, &format!("{prefix}.{name}"), outputs, inputs, true)
+            Linear::load(
+                checkpoint,
+                &format!("{prefix}.{name}"),
+                outputs,
+                inputs,
+                true,
+            )
         };
-        let norm = |name: &str| LayerNorm::load(checkpoint, &format!("{prefix}.{name}"), hidden, config.layer_norm_eps);
+        let norm = |name: &str| {
+            LayerNorm::load(
+                checkpoint,
+                &format!("{prefix}.{name}"),
+                hidden,
+                config.layer_norm_eps,
+            )
+        };
         Ok(Self {
             norm1: norm("layer_norm1")?,
             q: linear("self_attn.q_proj", hidden, hidden)?,
@@ -206,8 +255,11 @@ impl Block {
         let (q, k, v) = (project(&self.q), project(&self.k), project(&self.v));
         let mut mixed = vec![0.0; x.len()];
         let tile = rows * hidden;
-        for (((out, q), k), v) in
-            mixed.chunks_exact_mut(tile).zip(q.chunks_exact(tile)).zip(k.chunks_exact(tile)).zip(v.chunks_exact(tile))
+        for (((out, q), k), v) in mixed
+            .chunks_exact_mut(tile)
+            .zip(q.chunks_exact(tile))
+            .zip(k.chunks_exact(tile))
+            .zip(v.chunks_exact(tile))
         {
             full_attention(kernels, heads, rows, out, q, k, v);
         }
@@ -224,7 +276,15 @@ impl Block {
 }
 
 /// Attention of one tile; `q`, `k`, `v`, `out` are `[rows, heads, dim]`.
-fn full_attention(kernels: Kernels, heads: Heads, rows: usize, out: &mut [f32], q: &[f32], k: &[f32], v: &[f32]) {
+fn full_attention(
+    kernels: Kernels,
+    heads: Heads,
+    rows: usize,
+    out: &mut [f32],
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+) {
     let keys = heads_first(k, heads, rows);
     let values = heads_first(v, heads, rows);
     let per_head = rows * heads.dim;
@@ -233,7 +293,15 @@ fn full_attention(kernels: Kernels, heads: Heads, rows: usize, out: &mut [f32], 
         .zip(values.chunks_exact(per_head))
         .map(|(k, v)| KvView::contiguous(Elements::F32(k), Elements::F32(v), rows))
         .collect();
-    kernels.prefill_attention(out, q, &views, heads, Mask::Full, (heads.dim as f32).sqrt().recip(), None);
+    kernels.prefill_attention(
+        out,
+        q,
+        &views,
+        heads,
+        Mask::Full,
+        (heads.dim as f32).sqrt().recip(),
+        None,
+    );
 }
 
 /// `[rows, heads, dim]` to `[heads, rows, dim]`.
@@ -274,18 +342,33 @@ mod tests {
         // One channel, 5 x 5 pixels, patch 2: four patches, the fifth row and column fall away.
         let pixels: Vec<f32> = (0..25).map(|v| v as f32).collect();
         let rows = patch_columns(&pixels, 1, 5, 2);
-        assert_eq!(rows, [0., 1., 5., 6., 2., 3., 7., 8., 10., 11., 15., 16., 12., 13., 17., 18.]);
+        assert_eq!(
+            rows,
+            [
+                0., 1., 5., 6., 2., 3., 7., 8., 10., 11., 15., 16., 12., 13., 17., 18.
+            ]
+        );
     }
 
     #[test]
     fn channels_follow_each_other_inside_a_patch() {
         let pixels: Vec<f32> = (0..8).map(|v| v as f32).collect();
-        assert_eq!(patch_columns(&pixels, 2, 2, 1), [0., 4., 1., 5., 2., 6., 3., 7.]);
+        assert_eq!(
+            patch_columns(&pixels, 2, 2, 1),
+            [0., 4., 1., 5., 2., 6., 3., 7.]
+        );
     }
 
     #[test]
     fn heads_are_gathered() {
-        let heads = Heads { query: 2, kv: 2, dim: 1 };
-        assert_eq!(heads_first(&[0., 1., 2., 3., 4., 5.], heads, 3), [0., 2., 4., 1., 3., 5.]);
+        let heads = Heads {
+            query: 2,
+            kv: 2,
+            dim: 1,
+        };
+        assert_eq!(
+            heads_first(&[0., 1., 2., 3., 4., 5.], heads, 3),
+            [0., 2., 4., 1., 3., 5.]
+        );
     }
 }

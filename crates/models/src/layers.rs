@@ -13,14 +13,23 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn load(checkpoint: &Checkpoint, name: &str, rows: usize, columns: usize) -> Result<Self, ModelError> {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<Self, ModelError> {
         Self::new(checkpoint.tensor(name, &[rows, columns])?)
     }
 
     fn new(weight: Weight) -> Result<Self, ModelError> {
         let matrix = weight.matrix()?;
         let (rows, columns) = (matrix.rows(), matrix.cols());
-        Ok(Self { rows, columns, weight })
+        Ok(Self {
+            weight,
+            rows,
+            columns,
+        })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -44,7 +53,9 @@ impl Table {
 
     /// Row `index` as f32. Panics if there is no such row.
     pub(crate) fn row(&self, index: usize, out: &mut [f32]) {
-        self.elements().slice(index * self.columns..(index + 1) * self.columns).copy_to_f32(out);
+        self.elements()
+            .slice(index * self.columns..(index + 1) * self.columns)
+            .copy_to_f32(out);
     }
 }
 
@@ -64,7 +75,9 @@ impl Linear {
         bias: bool,
     ) -> Result<Self, ModelError> {
         let table = Table::load(checkpoint, &format!("{name}.weight"), outputs, inputs)?;
-        let bias = bias.then(|| vector(checkpoint, &format!("{name}.bias"), &[outputs])).transpose()?;
+        let bias = bias
+            .then(|| vector(checkpoint, &format!("{name}.bias"), &[outputs]))
+            .transpose()?;
         Ok(Self { table, bias })
     }
 
@@ -104,8 +117,16 @@ pub(crate) struct RmsNorm {
 }
 
 impl RmsNorm {
-    pub(crate) fn load(checkpoint: &Checkpoint, name: &str, width: usize, eps: f32) -> Result<Self, ModelError> {
-        Ok(Self { weight: vector(checkpoint, &format!("{name}.weight"), &[width])?, eps })
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        name: &str,
+        width: usize,
+        eps: f32,
+    ) -> Result<Self, ModelError> {
+        Ok(Self {
+            weight: vector(checkpoint, &format!("{name}.weight"), &[width])?,
+            eps,
+        })
     }
 
     pub(crate) fn apply(&self, kernels: Kernels, out: &mut [f32], x: &[f32]) {
@@ -121,7 +142,12 @@ pub(crate) struct LayerNorm {
 }
 
 impl LayerNorm {
-    pub(crate) fn load(checkpoint: &Checkpoint, name: &str, width: usize, eps: f32) -> Result<Self, ModelError> {
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        name: &str,
+        width: usize,
+        eps: f32,
+    ) -> Result<Self, ModelError> {
         Ok(Self {
             weight: vector(checkpoint, &format!("{name}.weight"), &[width])?,
             bias: vector(checkpoint, &format!("{name}.bias"), &[width])?,
@@ -135,6 +161,10 @@ impl LayerNorm {
 }
 
 /// A small tensor as f32, row-major.
-pub(crate) fn vector(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+pub(crate) fn vector(
+    checkpoint: &Checkpoint,
+    name: &str,
+    shape: &[usize],
+) -> Result<Vec<f32>, ModelError> {
     Ok(checkpoint.tensor(name, shape)?.to_f32())
 }

@@ -10,7 +10,9 @@ use crate::checkpoint::Checkpoint;
 use crate::config::{ConfigFile, TextConfig};
 use crate::decoder::{Decoder, Inputs};
 use crate::error::ModelError;
-use crate::model::{LoadOptions, Message, Model, ModelDescription, Prefill, PrefillObserver, Prompt};
+use crate::model::{
+    LoadOptions, Message, Model, ModelDescription, Prefill, PrefillObserver, Prompt,
+};
 use crate::tokenizer::TextTokenizer;
 
 /// A `LlamaForCausalLM` or `MistralForCausalLM` checkpoint.
@@ -26,7 +28,10 @@ impl Llama {
         let config = TextConfig::read(&file)?;
         let checkpoint = Checkpoint::open(dir)?;
         let decoder = Decoder::load(&checkpoint, "", &config, options)?;
-        Ok(Self { assets: Assets::open(dir, &file, &config, None, checkpoint, &decoder, options)?, decoder })
+        Ok(Self {
+            assets: Assets::open(dir, &file, &config, None, checkpoint, &decoder, options)?,
+            decoder,
+        })
     }
 }
 
@@ -42,11 +47,17 @@ impl Model for Llama {
     fn prompt(&self, messages: &[Message], images: &[DynamicImage]) -> Result<Prompt, ModelError> {
         if !images.is_empty() {
             let architecture = &self.assets.description.architecture;
-            return Err(ModelError::Prompt(format!("{architecture} is a text model and takes no images")));
+            return Err(ModelError::Prompt(format!(
+                "{architecture} is a text model and takes no images"
+            )));
         }
         let ids = self.assets.encode(messages)?;
         self.assets.check_length(ids.len())?;
-        Ok(Prompt { info: PromptInfo::text(ids.len()), ids, images: Vec::new() })
+        Ok(Prompt {
+            info: PromptInfo::text(ids.len()),
+            ids,
+            images: Vec::new(),
+        })
     }
 
     fn prefill(
@@ -56,11 +67,19 @@ impl Model for Llama {
         needs: &Needs,
         observer: &mut dyn PrefillObserver,
     ) -> Result<Prefill, ModelError> {
-        let inputs = Inputs { ids: &prompt.ids, features: &[], info: &prompt.info };
-        self.decoder.prefill(inputs, cache, needs, observer).map_err(|error| self.assets.explain(error))
+        let inputs = Inputs {
+            ids: &prompt.ids,
+            features: &[],
+            info: &prompt.info,
+        };
+        self.decoder
+            .prefill(inputs, cache, needs, observer)
+            .map_err(|error| self.assets.explain(error))
     }
 
     fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
-        self.decoder.decode(token, cache).map_err(|error| self.assets.explain(error))
+        self.decoder
+            .decode(token, cache)
+            .map_err(|error| self.assets.explain(error))
     }
 }

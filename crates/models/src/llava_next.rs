@@ -18,7 +18,8 @@ use crate::error::ModelError;
 use crate::image::{ImageProcessor, TokenSource};
 use crate::layers::{Linear, vector};
 use crate::model::{
-    ImageInput, LoadOptions, Message, Model, ModelDescription, Part, Prefill, PrefillObserver, Prompt, VisionDescription,
+    ImageInput, LoadOptions, Message, Model, ModelDescription, Part, Prefill, PrefillObserver,
+    Prompt, VisionDescription,
 };
 use crate::tokenizer::TextTokenizer;
 
@@ -50,13 +51,22 @@ impl LlavaNext {
         if config.feature_selection == FeatureSelection::Full {
             // The class token of a tile has no place in the grid that the tiles form; the reference fails as well.
             let problem = "full is not possible with a CLIP tower, whose class token has no place among the tiles";
-            return Err(file.fields().error("vision_feature_select_strategy", problem));
+            return Err(file
+                .fields()
+                .error("vision_feature_select_strategy", problem));
         }
         let processor = ImageProcessor::open(dir, &config)?;
         let checkpoint = Checkpoint::open(dir)?;
         let (layers, selection) = (&config.feature_layers, config.feature_selection);
         let prefix = "vision_tower.vision_model";
-        let tower = ClipTower::load(&checkpoint, prefix, &config.vision, layers, selection, options.kernels)?;
+        let tower = ClipTower::load(
+            &checkpoint,
+            prefix,
+            &config.vision,
+            layers,
+            selection,
+            options.kernels,
+        )?;
         let projector = Projector::load(&checkpoint, tower.feature_width(), &config)?;
         let newline = vector(&checkpoint, "image_newline", &[config.text.hidden_size])?;
         let decoder = Decoder::load(&checkpoint, "language_model.", &config.text, options)?;
@@ -67,7 +77,15 @@ impl LlavaNext {
             patch: config.vision.patch_size,
         };
         Ok(Self {
-            assets: Assets::open(dir, &file, &config.text, Some(vision), checkpoint, &decoder, options)?,
+            assets: Assets::open(
+                dir,
+                &file,
+                &config.text,
+                Some(vision),
+                checkpoint,
+                &decoder,
+                options,
+            )?,
             kernels: options.kernels,
             processor,
             patch: config.vision.patch_size,
@@ -108,22 +126,33 @@ impl LlavaNext {
         for token in &image.layout.tokens {
             let embedding = match token.source {
                 TokenSource::Newline => Some(self.newline.as_slice()),
-                TokenSource::Patch { tile, patch } => projected.chunks_exact(hidden).nth(tile * patches + patch),
+                TokenSource::Patch { tile, patch } => {
+                    projected.chunks_exact(hidden).nth(tile * patches + patch)
+                }
             };
             packed.extend_from_slice(embedding.ok_or_else(|| {
                 let tiles = image.layout.tile_count();
-                ModelError::Prompt(format!("an image of {tiles} tiles has pixels of {}", image.pixels.tiles))
+                ModelError::Prompt(format!(
+                    "an image of {tiles} tiles has pixels of {}",
+                    image.pixels.tiles
+                ))
             })?);
         }
         Ok(packed)
     }
 
     /// Replaces the placeholder of each image by one for each of its tokens; returns the ids and where they lie.
-    fn expand(&self, ids: &[u32], tokens: &[usize]) -> Result<(Vec<u32>, Vec<Range<usize>>), ModelError> {
+    fn expand(
+        &self,
+        ids: &[u32],
+        tokens: &[usize],
+    ) -> Result<(Vec<u32>, Vec<Range<usize>>), ModelError> {
         let placeholders = ids.iter().filter(|&&id| id == self.image_token).count();
         if placeholders != tokens.len() {
             let images = tokens.len();
-            return Err(ModelError::Prompt(format!("it has {placeholders} image placeholders for {images} images")));
+            return Err(ModelError::Prompt(format!(
+                "it has {placeholders} image placeholders for {images} images"
+            )));
         }
         let mut expanded = Vec::with_capacity(ids.len() + tokens.iter().sum::<usize>());
         let mut spans = Vec::with_capacity(tokens.len());
@@ -146,12 +175,24 @@ impl LlavaNext {
 /// A message shows an image that is not there, or an image is not shown.
 fn shown_images(messages: &[Message], images: usize) -> Result<Vec<usize>, ModelError> {
     let parts = messages.iter().flat_map(|message| &message.parts);
-    let shown: Vec<usize> = parts.filter_map(|part| if let Part::Image(image) = part { Some(*image) } else { None }).collect();
+    let shown: Vec<usize> = parts
+        .filter_map(|part| {
+            if let Part::Image(image) = part {
+                Some(*image)
+            } else {
+                None
+            }
+        })
+        .collect();
     if let Some(missing) = shown.iter().find(|&&image| image >= images) {
-        return Err(ModelError::Prompt(format!("a message shows image {missing}, but {images} images were given")));
+        return Err(ModelError::Prompt(format!(
+            "a message shows image {missing}, but {images} images were given"
+        )));
     }
     match (0..images).find(|image| !shown.contains(image)) {
-        Some(unused) => Err(ModelError::Prompt(format!("no message shows image {unused}"))),
+        Some(unused) => Err(ModelError::Prompt(format!(
+            "no message shows image {unused}"
+        ))),
         None => Ok(shown),
     }
 }
@@ -168,17 +209,34 @@ impl Model for LlavaNext {
     fn prompt(&self, messages: &[Message], images: &[DynamicImage]) -> Result<Prompt, ModelError> {
         let processed = shown_images(messages, images.len())?
             .into_iter()
-            .map(|image| self.processor.process(&image.to_string(), &images[image], self.patch))
+            .map(|image| {
+                self.processor
+                    .process(&image.to_string(), &images[image], self.patch)
+            })
             .collect::<Result<Vec<_>, _>>()?;
-        let tokens: Vec<usize> = processed.iter().map(|(_, layout)| layout.tokens.len()).collect();
+        let tokens: Vec<usize> = processed
+            .iter()
+            .map(|(_, layout)| layout.tokens.len())
+            .collect();
         let (ids, visual) = self.expand(&self.assets.encode(messages)?, &tokens)?;
         self.assets.check_length(ids.len())?;
         let images = processed
             .into_iter()
             .zip(&visual)
-            .map(|((pixels, layout), tokens)| ImageInput { pixels, layout, tokens: tokens.clone() })
+            .map(|((pixels, layout), tokens)| ImageInput {
+                pixels,
+                layout,
+                tokens: tokens.clone(),
+            })
             .collect();
-        Ok(Prompt { info: PromptInfo { len: ids.len(), visual }, ids, images })
+        Ok(Prompt {
+            info: PromptInfo {
+                len: ids.len(),
+                visual,
+            },
+            ids,
+            images,
+        })
     }
 
     fn prefill(
@@ -194,23 +252,41 @@ impl Model for LlavaNext {
             features.extend(self.image_features(image)?);
         }
         let vision = begin.elapsed();
-        let inputs = Inputs { ids: &prompt.ids, features: &features, info: &prompt.info };
-        let mut prefill =
-            self.decoder.prefill(inputs, cache, needs, observer).map_err(|error| self.assets.explain(error))?;
+        let inputs = Inputs {
+            ids: &prompt.ids,
+            features: &features,
+            info: &prompt.info,
+        };
+        let mut prefill = self
+            .decoder
+            .prefill(inputs, cache, needs, observer)
+            .map_err(|error| self.assets.explain(error))?;
         prefill.times.vision = vision;
         Ok(prefill)
     }
 
     fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
-        self.decoder.decode(token, cache).map_err(|error| self.assets.explain(error))
+        self.decoder
+            .decode(token, cache)
+            .map_err(|error| self.assets.explain(error))
     }
 }
 
 impl Projector {
-    fn load(checkpoint: &Checkpoint, inputs: usize, config: &LlavaNextConfig) -> Result<Self, ModelError> {
+    fn load(
+        checkpoint: &Checkpoint,
+        inputs: usize,
+        config: &LlavaNextConfig,
+    ) -> Result<Self, ModelError> {
         let hidden = config.text.hidden_size;
         let linear = |name: &str, inputs| {
-            Linear::load(checkpoint, &format!("multi_modal_projector.{name}"), hidden, inputs, config.projector_bias)
+            Linear::load(
+                checkpoint,
+                &format!("multi_modal_projector.{name}"),
+                hidden,
+                inputs,
+                config.projector_bias,
+            )
         };
         Ok(Self {
             linear1: linear("linear_1", inputs)?,

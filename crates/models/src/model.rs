@@ -45,7 +45,10 @@ impl Message {
     pub fn user(text: impl Into<String>, images: usize) -> Self {
         let mut parts: Vec<Part> = (0..images).map(Part::Image).collect();
         parts.push(Part::Text(text.into()));
-        Self { role: Role::User, parts }
+        Self {
+            role: Role::User,
+            parts,
+        }
     }
 }
 
@@ -131,7 +134,11 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { kernels: Kernels::detect(), cache_dtype: None, prefill_chunk: 512 }
+        Self {
+            kernels: Kernels::detect(),
+            cache_dtype: None,
+            prefill_chunk: 512,
+        }
     }
 }
 
@@ -206,7 +213,11 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// A part names an image that is not in `images`, an image is not used or cannot be processed, the model takes no
     /// images, the template or the tokenizer fails, or the prompt is longer than the model's positions.
-    fn prompt(&self, messages: &[Message], images: &[image::DynamicImage]) -> Result<Prompt, ModelError>;
+    fn prompt(
+        &self,
+        messages: &[Message],
+        images: &[image::DynamicImage],
+    ) -> Result<Prompt, ModelError>;
 
     /// Runs the prompt through the model, fills the empty `cache` with one entry per prompt token, layer and KV head,
     /// and collects the attention statistics that a policy `needs`.

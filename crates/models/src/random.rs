@@ -49,16 +49,25 @@ impl RandomShape {
 
     /// Number of weights.
     pub fn parameters(&self) -> usize {
-        self.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
+        self.tensors()
+            .iter()
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum()
     }
 
     /// Names and shapes of all tensors, as the published checkpoints have them.
     fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (hidden, wide) = (self.hidden, self.intermediate);
-        let (q, kv) = (self.query_heads * self.head_dim, self.kv_heads * self.head_dim);
+        let (q, kv) = (
+            self.query_heads * self.head_dim,
+            self.kv_heads * self.head_dim,
+        );
         let mut tensors = vec![
             ("lm_head.weight".to_owned(), vec![self.vocabulary, hidden]),
-            ("model.embed_tokens.weight".to_owned(), vec![self.vocabulary, hidden]),
+            (
+                "model.embed_tokens.weight".to_owned(),
+                vec![self.vocabulary, hidden],
+            ),
             ("model.norm.weight".to_owned(), vec![hidden]),
         ];
         for layer in 0..self.layers {
@@ -73,7 +82,10 @@ impl RandomShape {
                 ("self_attn.q_proj", vec![q, hidden]),
                 ("self_attn.v_proj", vec![kv, hidden]),
             ];
-            tensors.extend(of_layer.map(|(name, shape)| (format!("model.layers.{layer}.{name}.weight"), shape)));
+            tensors.extend(
+                of_layer
+                    .map(|(name, shape)| (format!("model.layers.{layer}.{name}.weight"), shape)),
+            );
         }
         tensors
     }
@@ -115,9 +127,13 @@ pub fn write_random_checkpoint(
     mut progress: impl FnMut(u64, u64),
 ) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    let json = |name: &str, value: &Value| fs::write(folder.join(name), serde_json::to_vec_pretty(value)?);
+    let json =
+        |name: &str, value: &Value| fs::write(folder.join(name), serde_json::to_vec_pretty(value)?);
     json("config.json", &shape.config())?;
-    json("generation_config.json", &json!({ "bos_token_id": 1, "eos_token_id": 2 }))?;
+    json(
+        "generation_config.json",
+        &json!({ "bos_token_id": 1, "eos_token_id": 2 }),
+    )?;
     json("tokenizer.json", &tokenizer(shape.vocabulary))?;
     json(
         "tokenizer_config.json",
@@ -134,12 +150,16 @@ pub fn write_random_checkpoint(
     for (name, shape) in &tensors {
         let start = end;
         end += 2 * shape.iter().product::<usize>() as u64;
-        header.insert(name.clone(), json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }));
+        header.insert(
+            name.clone(),
+            json!({ "dtype": "BF16", "shape": shape, "data_offsets": [start, end] }),
+        );
     }
     let mut header = serde_json::to_vec(&header)?;
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(folder.join("model.safetensors"))?);
+    let mut file =
+        BufWriter::with_capacity(1 << 20, File::create(folder.join("model.safetensors"))?);
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -148,7 +168,11 @@ pub fn write_random_checkpoint(
         let mut left = shape.iter().product::<usize>();
         while left > 0 {
             let count = left.min(1 << 16);
-            let values = if shape.len() == 1 { vec![bf16::ONE; count] } else { uniform(&mut random, count) };
+            let values = if shape.len() == 1 {
+                vec![bf16::ONE; count]
+            } else {
+                uniform(&mut random, count)
+            };
             file.write_all(bytemuck::cast_slice(&values))?;
             left -= count;
             written += 2 * count as u64;
@@ -174,10 +198,17 @@ fn uniform(random: &mut ChaCha8Rng, count: usize) -> Vec<bf16> {
 /// A byte-level tokenizer: three special tokens, one token per byte, unused names up to the vocabulary's size.
 fn tokenizer(vocabulary: usize) -> Value {
     let special = ["<unk>", "<s>", "</s>"];
-    let names = special.iter().map(|&s| s.to_owned()).chain(byte_alphabet().map(String::from));
+    let names = special
+        .iter()
+        .map(|&s| s.to_owned())
+        .chain(byte_alphabet().map(String::from));
     let unused = (special.len() + 256..).map(|id| format!("<unused{id}>"));
-    let vocab: Map<String, Value> =
-        names.chain(unused).take(vocabulary).enumerate().map(|(id, name)| (name, id.into())).collect();
+    let vocab: Map<String, Value> = names
+        .chain(unused)
+        .take(vocabulary)
+        .enumerate()
+        .map(|(id, name)| (name, id.into()))
+        .collect();
     let added: Vec<Value> = special
         .iter()
         .enumerate()

@@ -11,14 +11,25 @@ use crate::model::{LoadOptions, Model};
 /// A model family: the class name that checkpoints state, and how to load one.
 struct Architecture {
     name: &'static str,
-    load: fn(&Path, &LoadOptions) -> Result<Box<dyn Model>, ModelError>,
+    load: Load,
 }
+
+type Load = fn(&Path, &LoadOptions) -> Result<Box<dyn Model>, ModelError>;
 
 /// All of them. A new model is a file and a line here.
 const ARCHITECTURES: &[Architecture] = &[
-    Architecture { name: "LlavaNextForConditionalGeneration", load: |dir, options| boxed(LlavaNext::load(dir, options)) },
-    Architecture { name: "LlamaForCausalLM", load: |dir, options| boxed(Llama::load(dir, options)) },
-    Architecture { name: "MistralForCausalLM", load: |dir, options| boxed(Llama::load(dir, options)) },
+    Architecture {
+        name: "LlavaNextForConditionalGeneration",
+        load: |dir, options| boxed(LlavaNext::load(dir, options)),
+    },
+    Architecture {
+        name: "LlamaForCausalLM",
+        load: |dir, options| boxed(Llama::load(dir, options)),
+    },
+    Architecture {
+        name: "MistralForCausalLM",
+        load: |dir, options| boxed(Llama::load(dir, options)),
+    },
 ];
 
 fn boxed(model: Result<impl Model + 'static, ModelError>) -> Result<Box<dyn Model>, ModelError> {
@@ -37,7 +48,10 @@ pub fn architectures() -> impl Iterator<Item = &'static str> {
 pub fn load(dir: &Path, options: &LoadOptions) -> Result<Box<dyn Model>, ModelError> {
     let file = ConfigFile::open(dir)?;
     let found = file.architecture()?;
-    match ARCHITECTURES.iter().find(|architecture| architecture.name == found) {
+    match ARCHITECTURES
+        .iter()
+        .find(|architecture| architecture.name == found)
+    {
         Some(architecture) => (architecture.load)(dir, options),
         None => Err(ModelError::UnknownArchitecture {
             path: file.path().to_owned(),

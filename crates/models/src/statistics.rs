@@ -27,8 +27,7 @@ pub(crate) struct Collector {
     needs: Needs,
     prompt: PromptInfo,
     layers: Vec<Sums>,
-    /// Time spent so far.
-    pub(crate) time: Duration,
+    time: Duration,
 }
 
 /// What was summed so far in one layer.
@@ -36,7 +35,7 @@ pub(crate) struct Collector {
 struct Sums {
     post_vision: Option<AttentionStatistics>,
     tail: Option<AttentionStatistics>,
-    column_sums: Option<AttentionStatistics>,
+    columns: Option<AttentionStatistics>,
 }
 
 impl Collector {
@@ -51,7 +50,11 @@ impl Collector {
     ) -> Result<Self, ModelError> {
         let rows = needs.post_vision.max(needs.tail).unwrap_or(0);
         if rows > prompt.len {
-            return Err(whittle_kv::PlanError::TooManyRows { rows, len: prompt.len }.into());
+            return Err(whittle_kv::PlanError::TooManyRows {
+                rows,
+                len: prompt.len,
+            }
+            .into());
         }
         Ok(Self {
             kernels,
@@ -61,6 +64,11 @@ impl Collector {
             layers: std::iter::repeat_with(Sums::default).take(layers).collect(),
             time: Duration::ZERO,
         })
+    }
+
+    /// Time spent so far.
+    pub(crate) fn time(&self) -> Duration {
+        self.time
     }
 
     /// How many of the last `rows` rows, the first of them at prompt position `start`, have to be scored.
@@ -78,11 +86,19 @@ impl Collector {
         scale: f32,
     ) -> Result<(), ModelError> {
         let begin = Instant::now();
-        let windows = [self.needs.post_vision, self.needs.tail, self.needs.column_sums.then_some(self.prompt.len)];
+        let windows = [
+            self.needs.post_vision,
+            self.needs.tail,
+            self.needs.column_sums.then_some(self.prompt.len),
+        ];
         let row = self.heads.query * self.heads.dim;
         let end = tail.start + tail.q.len() / row;
         let sums = &mut self.layers[layer];
-        for (window, sum) in windows.iter().zip([&mut sums.post_vision, &mut sums.tail, &mut sums.column_sums]) {
+        for (window, sum) in
+            windows
+                .iter()
+                .zip([&mut sums.post_vision, &mut sums.tail, &mut sums.columns])
+        {
             let Some(rows) = *window else { continue };
             let first = (self.prompt.len - rows).max(tail.start);
             if first >= end {
@@ -91,7 +107,9 @@ impl Collector {
             let q = &tail.q[(first - tail.start) * row..];
             let softmax = tail.softmax.filter(|softmax| softmax.rows == end - first);
             let filter = self.needs.filter;
-            let found = self.kernels.attention_statistics(q, first, kv, self.heads, scale, filter, softmax)?;
+            let found = self
+                .kernels
+                .attention_statistics(q, first, kv, self.heads, scale, filter, softmax)?;
             accumulate(sum, found, end, self.prompt.len);
         }
         self.time += begin.elapsed();
@@ -103,7 +121,9 @@ impl Collector {
         let (heads, len) = (self.heads.kv, self.prompt.len);
         let scores = |sum: Option<AttentionStatistics>, rows: Option<usize>| {
             sum.zip(rows)
-                .map(|(s, rows)| Scores::new(heads, len, rows, s.scores, s.passing, s.causal_entries))
+                .map(|(s, rows)| {
+                    Scores::new(heads, len, rows, s.scores, s.passing, s.causal_entries)
+                })
                 .transpose()
         };
         let layers = self
@@ -113,16 +133,25 @@ impl Collector {
                 Ok(LayerStatistics {
                     post_vision: scores(sums.post_vision, self.needs.post_vision)?,
                     tail: scores(sums.tail, self.needs.tail)?,
-                    column_sums: scores(sums.column_sums, Some(len))?,
+                    column_sums: scores(sums.columns, Some(len))?,
                 })
             })
             .collect::<Result<_, ModelError>>()?;
-        Ok(Statistics { prompt: self.prompt, kv_heads: heads, layers })
+        Ok(Statistics {
+            prompt: self.prompt,
+            kv_heads: heads,
+            layers,
+        })
     }
 }
 
 /// Adds the statistics of a chunk, whose rows see the first `seen` of `len` positions.
-fn accumulate(sum: &mut Option<AttentionStatistics>, found: AttentionStatistics, seen: usize, len: usize) {
+fn accumulate(
+    sum: &mut Option<AttentionStatistics>,
+    found: AttentionStatistics,
+    seen: usize,
+    len: usize,
+) {
     if sum.is_none() && seen == len {
         *sum = Some(found);
         return;
@@ -133,7 +162,11 @@ fn accumulate(sum: &mut Option<AttentionStatistics>, found: AttentionStatistics,
         passing: vec![0; found.passing.len()],
         causal_entries: 0,
     });
-    for (sum, found) in sum.scores.chunks_exact_mut(len).zip(found.scores.chunks_exact(seen)) {
+    for (sum, found) in sum
+        .scores
+        .chunks_exact_mut(len)
+        .zip(found.scores.chunks_exact(seen))
+    {
         for (sum, found) in sum.iter_mut().zip(found) {
             *sum += found;
         }

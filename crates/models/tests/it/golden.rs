@@ -17,8 +17,13 @@ pub(crate) struct Case {
 impl Case {
     pub(crate) fn open(name: &str) -> Self {
         let bytes = fs::read(golden(&format!("{name}.safetensors"))).unwrap();
-        let info = serde_json::from_slice(&fs::read(golden(&format!("{name}.json"))).unwrap()).unwrap();
-        Self { name: name.to_owned(), bytes, info }
+        let info =
+            serde_json::from_slice(&fs::read(golden(&format!("{name}.json"))).unwrap()).unwrap();
+        Self {
+            name: name.to_owned(),
+            bytes,
+            info,
+        }
     }
 
     fn tensors(&self) -> SafeTensors<'_> {
@@ -35,29 +40,41 @@ impl Case {
 
     pub(crate) fn floats(&self, tensor: &str) -> Vec<f32> {
         let tensors = self.tensors();
-        let view = tensors.tensor(tensor).unwrap_or_else(|e| panic!("{}: {tensor}: {e}", self.name));
+        let view = tensors
+            .tensor(tensor)
+            .unwrap_or_else(|e| panic!("{}: {tensor}: {e}", self.name));
         assert_eq!(view.dtype(), Dtype::F32, "{tensor}");
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        view.data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
     }
 
     pub(crate) fn ids(&self, tensor: &str) -> Vec<u32> {
         let tensors = self.tensors();
-        let view = tensors.tensor(tensor).unwrap_or_else(|e| panic!("{}: {tensor}: {e}", self.name));
+        let view = tensors
+            .tensor(tensor)
+            .unwrap_or_else(|e| panic!("{}: {tensor}: {e}", self.name));
         match view.dtype() {
             Dtype::I64 => view
                 .data()
                 .chunks_exact(8)
                 .map(|b| u32::try_from(i64::from_le_bytes(b.try_into().unwrap())).unwrap())
                 .collect(),
-            Dtype::U32 => view.data().chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect(),
+            Dtype::U32 => view
+                .data()
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes(b.try_into().unwrap()))
+                .collect(),
             other => panic!("{tensor} holds {other:?}"),
         }
     }
 
     /// The tolerance that the case states for a tensor.
     pub(crate) fn atol(&self, tensor: &str) -> f32 {
-        self.info["tensors"][tensor]["atol"].as_f64().unwrap_or_else(|| panic!("{}: no atol of {tensor}", self.name))
-            as f32
+        self.info["tensors"][tensor]["atol"]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{}: no atol of {tensor}", self.name)) as f32
     }
 
     /// The images that the prompt shows.
@@ -88,7 +105,10 @@ impl Deviations {
         let mut largest = 0.0_f32;
         for (i, (g, w)) in got.iter().zip(want).enumerate() {
             let difference = (g - w).abs();
-            assert!(difference <= atol, "{what}, element {i}: {g} instead of {w} (atol {atol})");
+            assert!(
+                difference <= atol,
+                "{what}, element {i}: {g} instead of {w} (atol {atol})"
+            );
             largest = largest.max(difference);
         }
         let kind = what.split('.').next().unwrap().to_owned();

@@ -16,7 +16,9 @@ fn every_case_is_reproduced_with_both_layouts_on_every_kernel_path() {
             let model = Llama::load(folder.path(), &options).unwrap();
             let mut deviations = Deviations::default();
             for case in CASES.map(Case::open) {
-                let prompt = model.prompt(&[Message::user(case.user_text(), 0)], &[]).unwrap();
+                let prompt = model
+                    .prompt(&[Message::user(case.user_text(), 0)], &[])
+                    .unwrap();
                 check(&model, &prompt, &case, &mut deviations);
             }
             deviations.print(&format!("llama {layout} {:?}", options.kernels.isa()));
@@ -29,6 +31,8 @@ fn a_text_model_takes_no_images() {
     let folder = model_folder("llama");
     let model = Llama::load(folder.path(), &every_isa().last().unwrap()).unwrap();
     let images = Case::open("llava-next-mistral/case_0").images();
-    let error = model.prompt(&[Message::user("what is this?", 1)], &images).unwrap_err();
+    let error = model
+        .prompt(&[Message::user("what is this?", 1)], &images)
+        .unwrap_err();
     assert!(error.to_string().contains("image"), "{error}");
 }

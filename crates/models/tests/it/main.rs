@@ -12,3 +12,4 @@ mod io_images;
 mod io_prompt;
 mod parity;
 mod random_model;
+mod unfit_prompts;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use whittle_kernels::{Isa, Kernels};
-use whittle_kv::{KvCache, Needs};
+use whittle_kv::{KvCache, Needs, PromptInfo};
 use whittle_models::{LoadOptions, Model, Prefill, PrefillObserver, Prompt};
 
 use crate::golden::{Case, Deviations};
@@ -27,9 +27,14 @@ impl PrefillObserver for Recorder {
     }
 
     fn hidden(&mut self, layer: usize, start: usize, rows: &[f32]) {
-        self.hidden.resize(self.hidden.len().max(layer + 1), Vec::new());
+        self.hidden
+            .resize(self.hidden.len().max(layer + 1), Vec::new());
         let width = rows.len() / (rows.len() / 64);
-        assert_eq!(self.hidden[layer].len(), start * width, "rows come in order");
+        assert_eq!(
+            self.hidden[layer].len(),
+            start * width,
+            "rows come in order"
+        );
         self.hidden[layer].extend_from_slice(rows);
     }
 
@@ -40,9 +45,19 @@ impl PrefillObserver for Recorder {
 
 /// Options for every instruction-set path of this machine; f32 throughout where the weights are f32.
 pub(crate) fn every_isa() -> impl Iterator<Item = LoadOptions> {
-    Isa::available()
-        .into_iter()
-        .map(|isa| LoadOptions { kernels: Kernels::with_isa(isa).unwrap(), ..LoadOptions::default() })
+    Isa::available().into_iter().map(|isa| LoadOptions {
+        kernels: Kernels::with_isa(isa).unwrap(),
+        ..LoadOptions::default()
+    })
+}
+
+/// A prompt without images.
+pub(crate) fn text_prompt(ids: Vec<u32>) -> Prompt {
+    Prompt {
+        info: PromptInfo::text(ids.len()),
+        ids,
+        images: Vec::new(),
+    }
 }
 
 /// An empty cache for the model.
@@ -51,10 +66,16 @@ pub(crate) fn new_cache(model: &dyn Model) -> KvCache {
 }
 
 /// Prefills with everything recorded.
-pub(crate) fn prefill(model: &dyn Model, prompt: &Prompt, needs: &Needs) -> (Prefill, KvCache, Recorder) {
+pub(crate) fn prefill(
+    model: &dyn Model,
+    prompt: &Prompt,
+    needs: &Needs,
+) -> (Prefill, KvCache, Recorder) {
     let mut cache = new_cache(model);
     let mut recorder = Recorder::default();
-    let prefill = model.prefill(prompt, &mut cache, needs, &mut recorder).unwrap();
+    let prefill = model
+        .prefill(prompt, &mut cache, needs, &mut recorder)
+        .unwrap();
     (prefill, cache, recorder)
 }
 
@@ -62,7 +83,9 @@ pub(crate) fn prefill(model: &dyn Model, prompt: &Prompt, needs: &Needs) -> (Pre
 pub(crate) fn cached(cache: &KvCache, layer: usize, keys: bool) -> Vec<f32> {
     let views = cache.views(layer);
     let chunks = views.iter().flat_map(|view| &view.chunks);
-    chunks.flat_map(|chunk| if keys { chunk.keys } else { chunk.values }.to_f32_vec()).collect()
+    chunks
+        .flat_map(|chunk| if keys { chunk.keys } else { chunk.values }.to_f32_vec())
+        .collect()
 }
 
 /// Index of the largest logit, the first of equals.
@@ -77,7 +100,12 @@ pub(crate) fn argmax(logits: &[f32]) -> u32 {
 }
 
 /// Decodes greedily, ignoring end tokens; the first of the `steps` tokens follows from `first`.
-pub(crate) fn greedy(model: &dyn Model, first: Vec<f32>, cache: &mut KvCache, steps: usize) -> (Vec<u32>, Vec<f32>) {
+pub(crate) fn greedy(
+    model: &dyn Model,
+    first: Vec<f32>,
+    cache: &mut KvCache,
+    steps: usize,
+) -> (Vec<u32>, Vec<f32>) {
     let mut ids = vec![argmax(&first)];
     let mut all = first;
     while ids.len() < steps {
@@ -90,10 +118,17 @@ pub(crate) fn greedy(model: &dyn Model, first: Vec<f32>, cache: &mut KvCache, st
 
 /// Compares embeddings, hidden states, logits of all positions, caches and the greedy continuation with the case.
 pub(crate) fn check(model: &dyn Model, prompt: &Prompt, case: &Case, deviations: &mut Deviations) {
-    assert_eq!(prompt.ids, case.ids("input_ids"), "{}: input_ids", case.name);
+    assert_eq!(
+        prompt.ids,
+        case.ids("input_ids"),
+        "{}: input_ids",
+        case.name
+    );
     assert_eq!(prompt.info.len, prompt.ids.len());
     let (prefill, mut cache, recorder) = prefill(model, prompt, &Needs::default());
-    let mut compare = |name: &str, got: &[f32]| deviations.compare(name, got, &case.floats(name), case.atol(name));
+    let mut compare = |name: &str, got: &[f32]| {
+        deviations.compare(name, got, &case.floats(name), case.atol(name));
+    };
 
     if case.has("inputs_embeds") {
         compare("inputs_embeds", &recorder.hidden[0]);

@@ -1,0 +1,312 @@
+//! The decoder of Llama and Mistral (`transformers/models/llama/modeling_llama.py`).
+//!
+//! Prefill runs in chunks, so the activations need memory for one chunk however long the prompt is. Weights stay
+//! memory-mapped in the type they are stored in; activations are f32.
+
+mod layer;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use whittle_kernels::{DType, Heads, Rotary};
+use whittle_kv::{CacheShape, KvCache, Needs, PromptInfo};
+
+use crate::checkpoint::Checkpoint;
+use crate::config::TextConfig;
+use crate::error::ModelError;
+use crate::layers::{RmsNorm, Table};
+use crate::model::{LoadOptions, Prefill, PrefillObserver, PrefillTimes};
+use crate::statistics::Collector;
+use layer::{Layer, Pass, Shared};
+
+/// The input of a prefill: token ids, and the features that take the place of visual tokens.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// One id per prompt token.
+    pub ids: &'a [u32],
+    /// Image features `[visual tokens, hidden]` in prompt order.
+    pub features: &'a [f32],
+    /// Prompt length and where the visual tokens lie.
+    pub info: &'a PromptInfo,
+}
+
+/// A Llama or Mistral decoder with its output head.
+pub struct Decoder {
+    shared: Shared,
+    max_positions: usize,
+    chunk: usize,
+    embedding: Table,
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    /// Absent where the output head is the embedding (tied).
+    head: Option<Table>,
+}
+
+impl Decoder {
+    /// Takes the tensors `{prefix}model.*` and `{prefix}lm_head.weight` out of a checkpoint.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape than the configuration says.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        prefix: &str,
+        config: &TextConfig,
+        options: &LoadOptions,
+    ) -> Result<Self, ModelError> {
+        let (hidden, vocabulary) = (config.hidden_size, config.vocab_size);
+        let table = |name: &str| {
+            let name = format!("{prefix}{name}.weight");
+            Table::load(checkpoint, &name, vocabulary, hidden)
+        };
+        let prefix_of_layers = format!("{prefix}model.layers");
+        let layers = (0..config.layers)
+            .map(|index| Layer::load(checkpoint, &prefix_of_layers, index, config))
+            .collect::<Result<_, _>>()?;
+        let shared = Shared {
+            kernels: options.kernels,
+            heads: Heads {
+                query: config.query_heads,
+                kv: config.kv_heads,
+                dim: config.head_dim,
+            },
+            rotary: Rotary::new(config.head_dim, config.rope_theta, config.rope_scaling)?,
+            activation: config.activation,
+            hidden,
+        };
+        let norm = format!("{prefix}model.norm");
+        let head = (!config.tie_word_embeddings).then(|| table("lm_head"));
+        Ok(Self {
+            shared,
+            max_positions: config.max_positions,
+            chunk: options.prefill_chunk.max(1),
+            embedding: table("model.embed_tokens")?,
+            layers,
+            norm: RmsNorm::load(checkpoint, &norm, hidden, config.rms_norm_eps)?,
+            head: head.transpose()?,
+        })
+    }
+
+    /// The cache that the decoder fills, with elements of type `dtype`.
+    pub fn cache_shape(&self, dtype: DType) -> CacheShape {
+        CacheShape {
+            layers: self.layers.len(),
+            query_heads: self.shared.heads.query,
+            kv_heads: self.shared.heads.kv,
+            head_dim: self.shared.heads.dim,
+            dtype,
+        }
+    }
+
+    /// Element type of the decoder's weights.
+    pub fn dtype(&self) -> DType {
+        let first = self.layers.first();
+        first.map_or(self.embedding.dtype(), Layer::dtype)
+    }
+
+    /// Prefills the empty `cache`; see [`crate::Model::prefill`]. `times.vision` stays zero.
+    ///
+    /// # Errors
+    /// As [`crate::Model::prefill`].
+    pub fn prefill(
+        &self,
+        inputs: Inputs,
+        cache: &mut KvCache,
+        needs: &Needs,
+        observer: &mut dyn PrefillObserver,
+    ) -> Result<Prefill, ModelError> {
+        self.check(inputs, cache)?;
+        let begin = Instant::now();
+        let total = inputs.ids.len();
+        let mut collector = Collector::new(
+            self.shared.kernels,
+            self.shared.heads,
+            self.layers.len(),
+            inputs.info,
+            needs,
+        )?;
+        let mut pass = Pass::new(&self.shared, cache);
+        let mut logits = Vec::new();
+        for start in (0..total).step_by(self.chunk) {
+            let end = (start + self.chunk).min(total);
+            let every = observer.every_position();
+            let mut x = self.embed(inputs, start..end);
+            for (index, layer) in self.layers.iter().enumerate() {
+                if every {
+                    observer.hidden(index, start, &x);
+                }
+                // Behind the last layer's keys and values nothing but the last position matters.
+                let last_layer = index + 1 == self.layers.len();
+                let outputs = if every || !last_layer {
+                    end - start
+                } else {
+                    usize::from(end == total)
+                };
+                layer.prefill(&mut pass, &mut x, start, outputs, &mut collector)?;
+            }
+            if every {
+                let normed = self.normed(&x);
+                observer.hidden(self.layers.len(), start, &normed);
+                logits = self.logits(&normed);
+                observer.logits(start, &logits);
+            } else if end == total {
+                logits = self.logits(&self.normed(&x));
+            }
+            if observer.progress(end, total).is_break() {
+                return Err(ModelError::Cancelled);
+            }
+        }
+        let logits = logits.split_off(logits.len() - self.embedding.rows());
+        check_finite(&logits)?;
+        let statistics = collector.time();
+        let times = PrefillTimes {
+            decoder: begin.elapsed().saturating_sub(statistics),
+            statistics,
+            ..PrefillTimes::default()
+        };
+        Ok(Prefill {
+            logits,
+            statistics: collector.finish()?,
+            times,
+        })
+    }
+
+    /// One decoding step; see [`crate::Model::decode`].
+    ///
+    /// # Errors
+    /// As [`crate::Model::decode`].
+    pub fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
+        let position = cache.logical_len();
+        let (tokens, max) = (position + 1, self.max_positions);
+        if tokens > max {
+            return Err(ModelError::TooLong { tokens, max });
+        }
+        self.check_id(token)?;
+        self.check_shape(cache)?;
+        let logits = self.decode_at(position, token, cache);
+        if logits.is_err() {
+            // Some layers may have taken the token already; a failed step has to leave no trace.
+            cache.truncate(position)?;
+        }
+        logits
+    }
+
+    fn decode_at(
+        &self,
+        position: usize,
+        token: u32,
+        cache: &mut KvCache,
+    ) -> Result<Vec<f32>, ModelError> {
+        let mut pass = Pass::new(&self.shared, cache);
+        let mut x = vec![0.0; self.shared.hidden];
+        self.embedding.row(token as usize, &mut x);
+        for layer in &self.layers {
+            layer.decode(&mut pass, &mut x, position)?;
+        }
+        let logits = self.logits(&self.normed(&x));
+        check_finite(&logits)?;
+        Ok(logits)
+    }
+
+    /// Token embeddings with the image features merged in, `[rows, hidden]`.
+    ///
+    /// # Panics
+    /// If `rows` is outside the prompt, or the features are not as many as the visual tokens.
+    pub fn embed(&self, inputs: Inputs, rows: Range<usize>) -> Vec<f32> {
+        let hidden = self.shared.hidden;
+        let mut x = vec![0.0; rows.len() * hidden];
+        for (out, &id) in x.chunks_exact_mut(hidden).zip(&inputs.ids[rows.clone()]) {
+            // The placeholder's id may lie outside the table; its row is overwritten below.
+            if (id as usize) < self.embedding.rows() {
+                self.embedding.row(id as usize, out);
+            }
+        }
+        let mut before = 0;
+        for span in &inputs.info.visual {
+            let (from, to) = (span.start.max(rows.start), span.end.min(rows.end));
+            if from < to {
+                let feature = (before + from - span.start) * hidden;
+                let at = (from - rows.start) * hidden;
+                let len = (to - from) * hidden;
+                x[at..at + len].copy_from_slice(&inputs.features[feature..feature + len]);
+            }
+            before += span.len();
+        }
+        x
+    }
+
+    fn normed(&self, x: &[f32]) -> Vec<f32> {
+        let mut normed = vec![0.0; x.len()];
+        self.norm.apply(self.shared.kernels, &mut normed, x);
+        normed
+    }
+
+    fn logits(&self, normed: &[f32]) -> Vec<f32> {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let mut logits = vec![0.0; normed.len() / self.shared.hidden * head.rows()];
+        let kernels = self.shared.kernels;
+        kernels.matmul(&mut logits, normed, head.matrix(), None);
+        logits
+    }
+
+    fn check(&self, inputs: Inputs, cache: &KvCache) -> Result<(), ModelError> {
+        let (tokens, max) = (inputs.ids.len(), self.max_positions);
+        inputs.info.validate()?;
+        if tokens != inputs.info.len {
+            let described = inputs.info.len;
+            return Err(ModelError::Prompt(format!(
+                "it has {tokens} tokens, but is described as {described}"
+            )));
+        }
+        self.check_shape(cache)?;
+        if tokens > max {
+            return Err(ModelError::TooLong { tokens, max });
+        }
+        let tokens = cache.logical_len();
+        if tokens != 0 {
+            return Err(ModelError::CacheNotEmpty { tokens });
+        }
+        let tokens: usize = inputs.info.visual.iter().map(ExactSizeIterator::len).sum();
+        let features = inputs.features.len() / self.shared.hidden;
+        if tokens != features {
+            return Err(ModelError::ImageTokens { tokens, features });
+        }
+        // Visual tokens are not looked up.
+        let mut next = 0;
+        for span in &inputs.info.visual {
+            self.check_ids(&inputs.ids[next..span.start])?;
+            next = span.end;
+        }
+        self.check_ids(&inputs.ids[next..])
+    }
+
+    fn check_shape(&self, cache: &KvCache) -> Result<(), ModelError> {
+        let found = *cache.shape();
+        let expected = self.cache_shape(found.dtype);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(ModelError::CacheShape { expected, found })
+        }
+    }
+
+    fn check_ids(&self, ids: &[u32]) -> Result<(), ModelError> {
+        ids.iter().try_for_each(|&id| self.check_id(id))
+    }
+
+    fn check_id(&self, id: u32) -> Result<(), ModelError> {
+        let vocabulary = self.embedding.rows();
+        if (id as usize) < vocabulary {
+            Ok(())
+        } else {
+            Err(ModelError::UnknownToken { id, vocabulary })
+        }
+    }
+}
+
+fn check_finite(logits: &[f32]) -> Result<(), ModelError> {
+    if logits.iter().all(|logit| logit.is_finite()) {
+        Ok(())
+    } else {
+        Err(ModelError::NotFinite)
+    }
+}
