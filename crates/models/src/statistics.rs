@@ -176,3 +176,56 @@ fn accumulate(
     }
     sum.causal_entries += found.causal_entries;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collector(needs: Needs) -> Collector {
+        let heads = Heads {
+            query: 1,
+            kv: 1,
+            dim: 2,
+        };
+        Collector::new(Kernels::detect(), heads, 1, &PromptInfo::text(10), &needs).unwrap()
+    }
+
+    #[test]
+    fn rows_are_counted_from_the_end_of_the_prompt() {
+        let last_three = collector(Needs {
+            post_vision: Some(3),
+            tail: Some(2),
+            ..Needs::default()
+        });
+        assert_eq!(last_three.tail_rows(0, 4), 0);
+        assert_eq!(last_three.tail_rows(4, 4), 1, "row 7 of 10");
+        assert_eq!(last_three.tail_rows(8, 2), 2);
+        assert_eq!(last_three.tail_rows(0, 10), 3);
+        let all = collector(Needs {
+            column_sums: true,
+            ..Needs::default()
+        });
+        assert_eq!(all.tail_rows(0, 4), 4);
+        assert_eq!(collector(Needs::default()).tail_rows(0, 10), 0);
+    }
+
+    #[test]
+    fn chunks_add_up_column_by_column() {
+        let chunk = |scores: &[f32], passing, causal_entries| AttentionStatistics {
+            scores: scores.to_vec(),
+            passing: vec![passing],
+            causal_entries,
+        };
+        let mut sum = None;
+        // Two KV heads; the first chunk sees two of three positions.
+        accumulate(&mut sum, chunk(&[1.0, 2.0, 3.0, 4.0], 2, 3), 2, 3);
+        accumulate(
+            &mut sum,
+            chunk(&[0.5, 0.5, 0.5, 0.25, 0.25, 0.25], 1, 3),
+            3,
+            3,
+        );
+        let expected = chunk(&[1.5, 2.5, 0.5, 3.25, 4.25, 0.25], 3, 6);
+        assert_eq!(sum, Some(expected));
+    }
+}

@@ -2,53 +2,13 @@
 
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, TensorView};
-use safetensors::{SafeTensors, serialize};
+use safetensors::SafeTensors;
 use whittle_kv::Needs;
 use whittle_models::{LoadOptions, Message, Model, ModelError, load};
 
+use crate::checkpoints::{Tensor, change_tensors, find};
 use crate::golden::{Case, model_folder, rewrite};
 use crate::parity::{new_cache, text_prompt};
-
-/// A tensor as the tests change it.
-struct Tensor {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: Vec<u8>,
-}
-
-/// Changes the tensors of a folder's checkpoint.
-fn change_tensors(folder: &Path, change: impl FnOnce(&mut Vec<Tensor>)) {
-    rewrite(folder, "model.safetensors", |bytes| {
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        let mut tensors: Vec<Tensor> = file
-            .tensors()
-            .into_iter()
-            .map(|(name, view)| Tensor {
-                name,
-                dtype: view.dtype(),
-                shape: view.shape().to_vec(),
-                data: view.data().to_vec(),
-            })
-            .collect();
-        change(&mut tensors);
-        let views = tensors.iter().map(|t| {
-            (
-                &t.name,
-                TensorView::new(t.dtype, t.shape.clone(), &t.data).unwrap(),
-            )
-        });
-        serialize(views, None).unwrap()
-    });
-}
-
-fn find<'a>(tensors: &'a mut [Tensor], name: &str) -> &'a mut Tensor {
-    tensors
-        .iter_mut()
-        .find(|tensor| tensor.name == name)
-        .unwrap()
-}
 
 /// Every tensor that the graph of `model` reads; what is missing has to be noticed at load.
 fn names(model: &str) -> Vec<String> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod broken_models;
+mod checkpoints;
 mod chunked_prefill;
 mod golden;
 mod golden_generation;
@@ -13,3 +14,4 @@ mod io_prompt;
 mod parity;
 mod random_model;
 mod unfit_prompts;
+mod unusual_checkpoints;
