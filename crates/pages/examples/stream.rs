@@ -1,7 +1,7 @@
 //! Streams pages to the trainer (`training/`): for each page a little-endian `u32`, that many bytes of JSON
 //! (questions and cells), then the RGB pixels.
 //!
-//! Usage: `cargo run --release -p whittle-pages --example stream -- FIRST_SEED COUNT [form|grid|scene]`
+//! Usage: `cargo run --release -p whittle-pages --example stream -- FIRST_SEED COUNT [form|grid|scene|text]`
 
 use std::io::{BufWriter, Write};
 
@@ -10,7 +10,7 @@ use whittle_pages::{Cell, Page, PageKind};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [first, count, kind @ ..] = &arguments[..] else {
-        return Err("usage: stream FIRST_SEED COUNT [form|grid|scene]".into());
+        return Err("usage: stream FIRST_SEED COUNT [form|grid|scene|text]".into());
     };
     let (first, count): (u64, u64) = (first.parse()?, count.parse()?);
     let kind: Option<PageKind> = kind

@@ -16,6 +16,7 @@ mod noise;
 mod page;
 mod scene;
 mod shapes;
+mod text;
 
 pub use page::{
     CELL_SIZE, CELLS, Cell, EVALUATION_SEED, PAGE_SIZE, Page, PageKind, Question, Task,

@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::{draw::Canvas, form, grid, noise, scene};
+use crate::{draw::Canvas, form, grid, noise, scene, text};
 
 /// Side of a cell in pixels; one glyph fits in.
 pub const CELL_SIZE: usize = 8;
@@ -91,8 +91,10 @@ pub enum PageKind {
     Form,
     /// A labelled grid of coloured shapes.
     Grid,
-    /// Two or three shapes in free positions.
+    /// Two shapes in free positions.
     Scene,
+    /// Lines of random characters, to learn reading from; no questions, never drawn by [`Page::generate`].
+    Text,
 }
 
 /// A drawn page with its questions.
@@ -133,6 +135,10 @@ impl Page {
             PageKind::Form => form::draw(&mut canvas, rng),
             PageKind::Grid => grid::draw(&mut canvas, rng),
             PageKind::Scene => scene::draw(&mut canvas, rng),
+            PageKind::Text => {
+                text::draw(&mut canvas, rng);
+                Vec::new()
+            }
         };
         questions.shuffle(rng);
         let (mut image, cells) = canvas.finish();
