@@ -62,7 +62,7 @@ impl Canvas {
         Pen {
             font,
             ink,
-            bold: rng.random_bool(0.2) && font != FONTS[0],
+            bold: rng.random_bool(0.2),
         }
     }
 

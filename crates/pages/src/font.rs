@@ -21,7 +21,7 @@ pub(crate) enum Font {
 }
 
 pub(crate) const FONTS: [Font; 6] = [
-    Font::Fixed(&ascii::FONT_4X6),
+    Font::Fixed(&ascii::FONT_6X12),
     Font::Fixed(&ascii::FONT_5X7),
     Font::Fixed(&ascii::FONT_5X8),
     Font::Fixed(&ascii::FONT_6X9),

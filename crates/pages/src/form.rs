@@ -35,7 +35,8 @@ const TITLES: [&str; 10] = [
     "HELLO",
 ];
 
-const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/// As in real codes, no letters that pass for digits.
+const LETTERS: &[u8] = b"ABCDEFGHJKLMNPRSTUVWXYZ";
 
 fn value(rng: &mut ChaCha8Rng) -> String {
     let digits = |rng: &mut ChaCha8Rng, n: usize| {
@@ -45,7 +46,7 @@ fn value(rng: &mut ChaCha8Rng) -> String {
     };
     let letters = |rng: &mut ChaCha8Rng, n: usize| {
         (0..n)
-            .map(|_| char::from(LETTERS[rng.random_range(0..26)]))
+            .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]))
             .collect::<String>()
     };
     match rng.random_range(0..7) {
