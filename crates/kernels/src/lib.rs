@@ -3,18 +3,25 @@
 //!
 //! One portable binary holds several paths, one per instruction set ([`Isa`]); [`Kernels::detect`] takes the fastest
 //! one that the machine has. The environment variable `WHITTLE_ISA` (`scalar`, `neon`, `avx2`, `avx512`, `avx512bf16`)
-//! forces a slower one. Every path is tested against the scalar one.
+//! forces another one. Every path is tested against the scalar one.
 //!
 //! All work runs on rayon's global pool: see [`set_threads`].
 //!
 //! Shapes are written [rows, columns] in row-major order. Only this crate of the workspace contains unsafe code.
 #![allow(unsafe_code)]
+// Generic code has to be inlined into the entry point of an instruction set to be compiled for it.
+#![allow(clippy::inline_always)]
 
 mod arch;
+mod attention;
+mod elementwise;
 mod error;
 mod isa;
+mod matmul;
 pub mod mmap;
+mod outer;
 mod rotary;
+mod shared;
 mod threads;
 mod types;
 
@@ -78,8 +85,8 @@ impl Kernels {
 
     /// `out` [m, w.rows] = `x` [m, w.cols] * w transposed + `bias` [w.rows].
     ///
-    /// m follows from the length of `x`; m = 1 reads the weights at memory speed. The bf16 path rounds `x` to bf16 when
-    /// the weights are bf16 and m > 1.
+    /// m follows from the length of `x`; few rows read the weights at memory speed. The bf16 path rounds `x` to bf16
+    /// when the weights are bf16 and m is 32 or more; all others compute in f32.
     ///
     /// # Panics
     /// If the lengths disagree.
@@ -97,7 +104,10 @@ impl Kernels {
         if out.is_empty() {
             return;
         }
-        scalar::matmul(out, x, w, bias);
+        match self.isa {
+            Isa::Scalar => scalar::matmul(out, x, w, bias),
+            isa => matmul::matmul(isa, out, x, w, bias),
+        }
     }
 
     /// Root-mean-square norm (arXiv 1910.07467): each row of `x`, divided by sqrt(mean square + eps), times `weight`.
@@ -109,7 +119,10 @@ impl Kernels {
         if out.is_empty() {
             return;
         }
-        scalar::rms_norm(out, x, weight, eps);
+        match self.isa {
+            Isa::Scalar => scalar::rms_norm(out, x, weight, eps),
+            isa => elementwise::rms_norm(isa, out, x, weight, eps),
+        }
     }
 
     /// Layer norm: each row of `x`, less its mean, divided by sqrt(variance + eps), times `weight`, plus `bias`.
@@ -122,7 +135,10 @@ impl Kernels {
         if out.is_empty() {
             return;
         }
-        scalar::layer_norm(out, x, weight, bias, eps);
+        match self.isa {
+            Isa::Scalar => scalar::layer_norm(out, x, weight, bias, eps),
+            isa => elementwise::layer_norm(isa, out, x, weight, bias, eps),
+        }
     }
 
     /// `gate` = silu(`gate`) * `up`. Panics if the lengths differ.
@@ -141,12 +157,18 @@ impl Kernels {
     /// If the lengths differ.
     pub fn activate_mul(&self, activation: Activation, gate: &mut [f32], up: &[f32]) {
         assert_eq!(gate.len(), up.len(), "gate and up have one length");
-        scalar::activate(activation, gate, Some(up));
+        match self.isa {
+            Isa::Scalar => scalar::activate(activation, gate, Some(up)),
+            isa => elementwise::activate(isa, activation, gate, Some(up)),
+        }
     }
 
     /// `x` = activation(`x`).
     pub fn activate(&self, activation: Activation, x: &mut [f32]) {
-        scalar::activate(activation, x, None);
+        match self.isa {
+            Isa::Scalar => scalar::activate(activation, x, None),
+            isa => elementwise::activate(isa, activation, x, None),
+        }
     }
 
     /// `x` = x * sigmoid(x).
@@ -213,7 +235,12 @@ impl Kernels {
                 s.rows
             );
         }
-        scalar::prefill_attention(out, q, kv, heads, mask, scale, statistics);
+        match self.isa {
+            Isa::Scalar => scalar::prefill_attention(out, q, kv, heads, mask, scale, statistics),
+            isa => {
+                attention::prefill_attention(isa, Some(out), q, kv, heads, mask, scale, statistics)
+            }
+        }
     }
 
     /// Attention of one query row over all keys; each KV head has a length of its own, as compression leaves it.
@@ -233,7 +260,10 @@ impl Kernels {
         let rows = check_attention(q, kv, heads);
         assert_eq!(rows, 1, "decode attention takes one query row");
         assert_eq!(out.len(), q.len(), "out has the shape of q");
-        scalar::decode_attention(out, q, kv, heads, scale);
+        match self.isa {
+            Isa::Scalar => scalar::decode_attention(out, q, kv, heads, scale),
+            isa => attention::decode_attention(isa, out, q, kv, heads, scale),
+        }
     }
 
     /// How much attention each key receives from some query rows, and how many entries pass the threshold filter
@@ -264,7 +294,14 @@ impl Kernels {
             check_statistics(s, heads);
             assert_eq!(s.rows, rows, "statistics of exactly the rows of q");
         }
-        let found = scalar::attention_statistics(q, offset, kv, heads, scale, filter, statistics);
+        let found = match self.isa {
+            Isa::Scalar => {
+                scalar::attention_statistics(q, offset, kv, heads, scale, filter, statistics)
+            }
+            isa => attention::attention_statistics(
+                isa, q, offset, kv, heads, scale, filter, statistics,
+            ),
+        };
         match found.scores.iter().position(|s| !s.is_finite()) {
             None => Ok(found),
             Some(i) => Err(KernelError::NotFinite {

@@ -1,0 +1,138 @@
+use proptest::prelude::*;
+use whittle_kernels::{Elements, Isa, Kernels, Matrix, bf16};
+
+use crate::{Kind, Noise, Stored, assert_close, fast, scalar};
+
+/// Rounds to bf16, as the bf16 path does with x.
+fn rounded(x: &[f32]) -> Vec<f32> {
+    x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect()
+}
+
+fn check(m: usize, n: usize, k: usize, kind: Kind, with_bias: bool, front: usize, seed: u64) {
+    let mut noise = Noise(seed);
+    let (x, w, bias) = (
+        noise.take(front + m * k),
+        Stored::new(&noise.take(n * k), front),
+        noise.take(n),
+    );
+    let x = &x[front..];
+    let bias = with_bias.then_some(bias.as_slice());
+    let w = Matrix::new(w.elements(kind), n, k).unwrap();
+    let product = |kernels: Kernels, x: &[f32]| {
+        let mut out = vec![f32::NAN; m * n];
+        kernels.matmul(&mut out, x, w, bias);
+        out
+    };
+    let want = product(scalar(), x);
+    // Rounding errors of a sum of k products: each step errs by 2^-24 of what was summed so far, either way.
+    let magnitudes = Stored::new(
+        &w.elements()
+            .to_f32_vec()
+            .iter()
+            .map(|w| w.abs())
+            .collect::<Vec<_>>(),
+        0,
+    );
+    let magnitudes = Matrix::new(magnitudes.elements(0), n, k).unwrap();
+    let mut bounds = vec![0.0; m * n];
+    let x_magnitudes: Vec<f32> = x.iter().map(|x| x.abs()).collect();
+    scalar().matmul(
+        &mut bounds,
+        &x_magnitudes,
+        magnitudes,
+        bias.map(|_| vec![1.0; n]).as_deref(),
+    );
+    let step = (k as f32).sqrt() * 2.0_f32.powi(-24) + 2.0_f32.powi(-22);
+    for kernels in fast() {
+        let got = product(kernels, x);
+        let want = if kernels.isa() == Isa::Avx512Bf16 && kind == 2 && m >= 32 {
+            &product(scalar(), &rounded(x))
+        } else {
+            &want
+        };
+        for (i, ((got, want), bound)) in got.iter().zip(want).zip(&bounds).enumerate() {
+            assert!(
+                (got - want).abs() <= step * bound,
+                "{:?} {m} x {n} x {k} kind {kind}: element {i} is {got}, expected {want} within {}",
+                kernels.isa(),
+                step * bound
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_path_agrees_with_scalar(
+        m in prop_oneof![1..8_usize, 30..80_usize],
+        n in 1..150_usize,
+        k in prop_oneof![1..70_usize, 380..420_usize],
+        kind in 0..3_usize,
+        with_bias: bool,
+        front in 0..3_usize,
+        seed: u64,
+    ) {
+        check(m, n, k, kind, with_bias, front, seed);
+    }
+}
+
+#[test]
+fn large_products_agree_with_scalar() {
+    for kind in 0..3 {
+        // Several blocks in every direction, none of them whole.
+        check(331, 300, 1037, kind, true, 1, 7);
+        check(7, 1030, 2050, kind, false, 1, 8);
+        check(1, 3001, 517, kind, true, 1, 9);
+    }
+}
+
+#[test]
+fn scalar_product_follows_the_formula() {
+    let w = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    let w = Matrix::new(Elements::F32(&w), 2, 3).unwrap();
+    let mut out = [0.0; 4];
+    scalar().matmul(
+        &mut out,
+        &[1.0, 0.0, -1.0, 2.0, 1.0, 0.0],
+        w,
+        Some(&[10.0, 20.0]),
+    );
+    assert_eq!(out, [10.0 - 2.0, 20.0 - 2.0, 10.0 + 4.0, 20.0 + 13.0]);
+}
+
+#[test]
+fn nothing_times_something_is_nothing() {
+    let w = Matrix::new(Elements::F32(&[1.0, 2.0]), 1, 2).unwrap();
+    for kernels in fast() {
+        kernels.matmul(&mut [], &[], w, None);
+        kernels.matmul(&mut [], &[1.0, 2.0], w.row_range(0..0), None);
+    }
+}
+
+#[test]
+fn row_range_is_the_product_of_those_rows() {
+    let mut noise = Noise(3);
+    let (x, w) = (noise.take(2 * 20), noise.take(12 * 20));
+    let w = Matrix::new(Elements::F32(&w), 12, 20).unwrap();
+    for kernels in fast() {
+        let (mut all, mut some) = (vec![0.0; 2 * 12], vec![0.0; 2 * 5]);
+        kernels.matmul(&mut all, &x, w, None);
+        kernels.matmul(&mut some, &x, w.row_range(4..9), None);
+        assert_close("row range", &some[..5], &all[4..9], 0.0);
+        assert_close("row range", &some[5..], &all[16..21], 0.0);
+    }
+}
+
+#[test]
+fn matrix_of_the_wrong_length_is_an_error() {
+    let message = Matrix::new(Elements::F32(&[0.0; 5]), 2, 3)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("[2, 3]") && message.contains('5'),
+        "{message}"
+    );
+    assert!(Matrix::new(Elements::F32(&[]), usize::MAX, 2).is_err());
+}
