@@ -213,15 +213,24 @@ pub enum ModelError {
 
 impl ModelError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<'_> {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn checkpoint(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Checkpoint { path: path.to_owned(), problem: problem.into() }
+        Self::Checkpoint {
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
     }
 
     pub(crate) fn image(image: &str, problem: impl ToString) -> Self {
-        Self::Image { image: image.to_owned(), problem: problem.to_string() }
+        Self::Image {
+            image: image.to_owned(),
+            problem: problem.to_string(),
+        }
     }
 
     /// The same problem with another image's name.
@@ -233,6 +242,10 @@ impl ModelError {
     }
 
     pub(crate) fn element_type(path: &Path, tensor: &str, dtype: impl ToString) -> Self {
-        Self::TensorType { path: path.to_owned(), tensor: tensor.to_owned(), dtype: dtype.to_string() }
+        Self::TensorType {
+            path: path.to_owned(),
+            tensor: tensor.to_owned(),
+            dtype: dtype.to_string(),
+        }
     }
 }

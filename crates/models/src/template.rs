@@ -40,7 +40,9 @@ impl ChatTemplate {
         }
         for name in ["chat_template.json", "tokenizer_config.json"] {
             let path = dir.join(name);
-            let Some(text) = files::read_text_if_there(&path)? else { continue };
+            let Some(text) = files::read_text_if_there(&path)? else {
+                continue;
+            };
             let json: Json = files::parse_json(&path, &text)?;
             if let Some(source) = source_in(&json) {
                 return Self::new(&path, source, tokenizer);
@@ -48,7 +50,10 @@ impl ChatTemplate {
         }
         let problem = "the checkpoint has none (chat_template.jinja, or chat_template in chat_template.json or \
                        tokenizer_config.json)";
-        Err(ModelError::Template { path: dir.to_owned(), problem: problem.into() })
+        Err(ModelError::Template {
+            path: dir.to_owned(),
+            problem: problem.into(),
+        })
     }
 
     /// Compiles a template; `path` is for messages. It can use the tokenizer's special tokens by name.
@@ -57,12 +62,18 @@ impl ChatTemplate {
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_fuel(Some(FUEL));
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", strftime_now);
         environment.add_filter("tojson", to_json);
         let special = Value::from_serialize(tokenizer.special_tokens());
-        let mut template = Self { environment, path: path.to_owned(), special, takes_parts: false };
+        let mut template = Self {
+            environment,
+            path: path.to_owned(),
+            special,
+            takes_parts: false,
+        };
         template
             .environment
             .add_template_owned(NAME, without_generation_tags(source))
@@ -76,8 +87,12 @@ impl ChatTemplate {
     /// The template decides where images go and what stands there. Some templates take text only; those fail on a
     /// message with an image.
     pub fn render(&self, messages: &[Message], generation: bool) -> Result<String, ModelError> {
-        let messages = messages.iter().map(|message| self.message(message)).collect::<Result<Vec<_>, _>>()?;
-        self.render_json(&messages, generation).map_err(|error| template_error(&self.path, &error))
+        let messages = messages
+            .iter()
+            .map(|message| self.message(message))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.render_json(&messages, generation)
+            .map_err(|error| template_error(&self.path, &error))
     }
 
     fn message(&self, message: &Message) -> Result<Json, ModelError> {
@@ -101,7 +116,11 @@ impl ChatTemplate {
                 problem: "it takes text only, and a message holds an image".into(),
             }),
         };
-        let text = message.parts.iter().map(text).collect::<Result<String, _>>()?;
+        let text = message
+            .parts
+            .iter()
+            .map(text)
+            .collect::<Result<String, _>>()?;
         Ok(json!({ "role": role, "content": text }))
     }
 
@@ -121,8 +140,9 @@ impl ChatTemplate {
     fn probe(&self) -> bool {
         const TEXT: &str = "9d2f probe 7b1c";
         let message = json!({ "role": "user", "content": [{ "type": "text", "text": TEXT }] });
-        self.render_json(&[message], true)
-            .is_ok_and(|prompt| prompt.contains(TEXT) && !prompt.contains("'type'") && !prompt.contains("\"type\""))
+        self.render_json(&[message], true).is_ok_and(|prompt| {
+            prompt.contains(TEXT) && !prompt.contains("'type'") && !prompt.contains("\"type\"")
+        })
     }
 }
 
@@ -130,8 +150,14 @@ impl ChatTemplate {
 fn source_in(json: &Json) -> Option<&str> {
     let templates = json.get("chat_template")?;
     templates.as_str().or_else(|| {
-        let named = |template: &&Json| template.get("name").and_then(Json::as_str) == Some("default");
-        templates.as_array()?.iter().find(named)?.get("template")?.as_str()
+        let named =
+            |template: &&Json| template.get("name").and_then(Json::as_str) == Some("default");
+        templates
+            .as_array()?
+            .iter()
+            .find(named)?
+            .get("template")?
+            .as_str()
     })
 }
 
@@ -140,7 +166,10 @@ fn source_in(json: &Json) -> Option<&str> {
 fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
-    while let Some((start, end)) = rest.find("{%").and_then(|start| Some((start, start + rest[start..].find("%}")?))) {
+    while let Some((start, end)) = rest
+        .find("{%")
+        .and_then(|start| Some((start, start + rest[start..].find("%}")?)))
+    {
         let tag = &rest[start + 2..end];
         let word = tag.trim_matches(['-', '+']).trim();
         out.push_str(&rest[..start + 2]);
@@ -162,7 +191,10 @@ fn template_error(path: &Path, error: &Error) -> ModelError {
         problem = format!("{problem}: {inner}");
         cause = inner.source();
     }
-    ModelError::Template { path: path.to_owned(), problem }
+    ModelError::Template {
+        path: path.to_owned(),
+        problem,
+    }
 }
 
 fn raise_exception(message: &str) -> Result<Value, Error> {
@@ -171,8 +203,13 @@ fn raise_exception(message: &str) -> Result<Value, Error> {
 
 /// The local time in Python's `strftime` format.
 fn strftime_now(format: &str) -> Result<String, Error> {
-    jiff::fmt::strtime::format(format, &jiff::Zoned::now())
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("strftime_now({format:?})")).with_source(error))
+    jiff::fmt::strtime::format(format, &jiff::Zoned::now()).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidOperation,
+            format!("strftime_now({format:?})"),
+        )
+        .with_source(error)
+    })
 }
 
 /// Python's `json.dumps(value, ensure_ascii=False)`: a space after comma and colon, HTML left alone.
@@ -188,19 +225,41 @@ fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let bytes = match (indent, separators.as_deref()) {
         (Some(indent), None) => {
             let indent = " ".repeat(indent.min(64));
-            write_json(value, serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes()))
+            write_json(
+                value,
+                serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes()),
+            )
         }
-        (None, None) => write_json(value, Separated { comma: ", ", colon: ": " }),
+        (None, None) => write_json(
+            value,
+            Separated {
+                comma: ", ",
+                colon: ": ",
+            },
+        ),
         (None, Some([comma, colon])) => write_json(value, Separated { comma, colon }),
-        _ => return Err(unsupported("separators have to be two strings, without indent")),
+        _ => {
+            return Err(unsupported(
+                "separators have to be two strings, without indent",
+            ));
+        }
     };
-    let failed = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, "tojson").with_source(error);
-    Ok(Value::from_safe_string(String::from_utf8_lossy(&bytes.map_err(failed)?).into_owned()))
+    let failed = |error: serde_json::Error| {
+        Error::new(ErrorKind::BadSerialization, "tojson").with_source(error)
+    };
+    Ok(Value::from_safe_string(
+        String::from_utf8_lossy(&bytes.map_err(failed)?).into_owned(),
+    ))
 }
 
-fn write_json(value: &Value, formatter: impl serde_json::ser::Formatter) -> Result<Vec<u8>, serde_json::Error> {
+fn write_json(
+    value: &Value,
+    formatter: impl serde_json::ser::Formatter,
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut out = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, formatter))?;
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        &mut out, formatter,
+    ))?;
     Ok(out)
 }
 
@@ -211,11 +270,23 @@ struct Separated<'a> {
 }
 
 impl serde_json::ser::Formatter for Separated<'_> {
-    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(self.comma.as_bytes()) }
+    fn begin_array_value<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first {
+            Ok(())
+        } else {
+            writer.write_all(self.comma.as_bytes())
+        }
     }
 
-    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         self.begin_array_value(writer, first)
     }
 
@@ -239,7 +310,10 @@ mod tests {
     }
 
     fn rendered(source: &str) -> String {
-        template(source).unwrap().render(&[Message::user("Hi", 0)], true).unwrap()
+        template(source)
+            .unwrap()
+            .render(&[Message::user("Hi", 0)], true)
+            .unwrap()
     }
 
     #[test]
@@ -250,18 +324,33 @@ mod tests {
 
     #[test]
     fn templates_get_special_tokens_and_python_methods() {
-        assert_eq!(rendered("{{ bos_token }}{{ 'a,b '.strip().split(',')[1].upper() }}{{ pad_token }}"), "<s>B<pad>");
-        assert_eq!(rendered("{% if tools is none and sep_token is not defined %}ok{% endif %}"), "ok");
+        assert_eq!(
+            rendered("{{ bos_token }}{{ 'a,b '.strip().split(',')[1].upper() }}{{ pad_token }}"),
+            "<s>B<pad>"
+        );
+        assert_eq!(
+            rendered("{% if tools is none and sep_token is not defined %}ok{% endif %}"),
+            "ok"
+        );
         assert_eq!(rendered("{{ strftime_now('%Y') | length }}"), "4");
     }
 
     #[test]
     fn json_is_written_as_python_does() {
         let value = "{'b': [1, 2.0, 'é<'], 'a': {}}";
-        assert_eq!(rendered(&format!("{{{{ {value} | tojson }}}}")), r#"{"b": [1, 2.0, "é<"], "a": {}}"#);
+        assert_eq!(
+            rendered(&format!("{{{{ {value} | tojson }}}}")),
+            r#"{"b": [1, 2.0, "é<"], "a": {}}"#
+        );
         let indented = "{\n  \"b\": [\n    1,\n    2.0,\n    \"é<\"\n  ],\n  \"a\": {}\n}";
-        assert_eq!(rendered(&format!("{{{{ {value} | tojson(indent=2) }}}}")), indented);
-        assert_eq!(rendered("{{ [1, 2] | tojson(separators=(',', ':')) }}"), "[1,2]");
+        assert_eq!(
+            rendered(&format!("{{{{ {value} | tojson(indent=2) }}}}")),
+            indented
+        );
+        assert_eq!(
+            rendered("{{ [1, 2] | tojson(separators=(',', ':')) }}"),
+            "[1,2]"
+        );
     }
 
     #[test]
@@ -276,24 +365,51 @@ mod tests {
         let parts = "{% for m in messages %}{% for p in m.content %}{% if p.type == 'image' %}<image>{% else %}\
                      {{ p.text }}{% endif %}{% endfor %}{% endfor %}";
         let parts = template(parts).unwrap();
-        assert_eq!(parts.render(&[Message::user("Hi", 2)], false).unwrap(), "<image><image>Hi");
+        assert_eq!(
+            parts.render(&[Message::user("Hi", 2)], false).unwrap(),
+            "<image><image>Hi"
+        );
         let text = template("{% for m in messages %}{{ m['content'] + '!' }}{% endfor %}").unwrap();
-        assert_eq!(text.render(&[Message::user("Hi", 0)], false).unwrap(), "Hi!");
+        assert_eq!(
+            text.render(&[Message::user("Hi", 0)], false).unwrap(),
+            "Hi!"
+        );
         let printed = template("{% for m in messages %}{{ m['content'] }}{% endfor %}").unwrap();
-        assert_eq!(printed.render(&[Message::user("Hi", 0)], false).unwrap(), "Hi");
-        let error = text.render(&[Message::user("Hi", 1)], false).unwrap_err().to_string();
-        assert_eq!(error, "chat_template.jinja: chat template: it takes text only, and a message holds an image");
+        assert_eq!(
+            printed.render(&[Message::user("Hi", 0)], false).unwrap(),
+            "Hi"
+        );
+        let error = text
+            .render(&[Message::user("Hi", 1)], false)
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            error,
+            "chat_template.jinja: chat template: it takes text only, and a message holds an image"
+        );
     }
 
     #[test]
     fn a_rejecting_a_broken_and_an_endless_template_are_errors() {
         let rejecting = template("{{ raise_exception('roles must alternate') }}").unwrap();
-        let error = rejecting.render(&[Message::user("Hi", 0)], true).unwrap_err().to_string();
-        assert!(error.contains("chat_template.jinja") && error.contains("roles must alternate"), "{error}");
-        assert!(matches!(template("{% for %}"), Err(ModelError::Template { .. })));
+        let error = rejecting
+            .render(&[Message::user("Hi", 0)], true)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("chat_template.jinja") && error.contains("roles must alternate"),
+            "{error}"
+        );
+        assert!(matches!(
+            template("{% for %}"),
+            Err(ModelError::Template { .. })
+        ));
         let endless = "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}\
                        {% endfor %}{% endfor %}{% endfor %}";
-        let error = template(endless).unwrap().render(&[Message::user("Hi", 0)], true).unwrap_err();
+        let error = template(endless)
+            .unwrap()
+            .render(&[Message::user("Hi", 0)], true)
+            .unwrap_err();
         assert!(matches!(error, ModelError::Template { .. }));
     }
 

@@ -18,21 +18,35 @@ pub struct TextTokenizer {
 }
 
 /// The keys of `tokenizer_config.json` whose values chat templates may use.
-const SPECIAL_TOKENS: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+const SPECIAL_TOKENS: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
 
 impl TextTokenizer {
     /// Reads `tokenizer.json` and the special tokens of `tokenizer_config.json`.
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
         let path = dir.join("tokenizer.json");
         let text = files::read_text(&path)?;
-        let broken = |problem: tokenizers::Error| ModelError::Tokenizer { path: path.clone(), problem: problem.to_string() };
+        let broken = |problem: tokenizers::Error| ModelError::Tokenizer {
+            path: path.clone(),
+            problem: problem.to_string(),
+        };
         let mut inner: Tokenizer = text.parse().map_err(broken)?;
         // Both belong to training; a prompt is never cut or filled up.
         inner.with_padding(None);
         inner.with_truncation(None).map_err(broken)?;
         let special = read_special_tokens(&dir.join("tokenizer_config.json"))?;
-        Ok(Self { inner, path, special })
+        Ok(Self {
+            inner,
+            path,
+            special,
+        })
     }
 
     /// Names and texts of the special tokens, as in `bos_token`: `<s>`.
@@ -54,35 +68,53 @@ impl TextTokenizer {
     ///
     /// The post-processor's special tokens (`<s>` in front) are added, unless the template wrote that token itself.
     pub fn encode_prompt(&self, prompt: &str) -> Result<Vec<u32>, ModelError> {
-        let begins = self.special.get("bos_token").is_some_and(|bos| !bos.is_empty() && prompt.starts_with(bos));
+        let begins = self
+            .special
+            .get("bos_token")
+            .is_some_and(|bos| !bos.is_empty() && prompt.starts_with(bos));
         self.encode(prompt, !begins)
     }
 
     /// The ids of `text`. Special tokens written out in it become their ids. `add_special` adds those that the
     /// post-processor puts around a text.
     pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, ModelError> {
-        let encoding = self.inner.encode_fast(text, add_special).map_err(|error| self.error(&error))?;
+        let encoding = self
+            .inner
+            .encode_fast(text, add_special)
+            .map_err(|error| self.error(&error))?;
         Ok(encoding.get_ids().to_vec())
     }
 
     /// The text of `ids`, without special tokens. Ids outside the vocabulary give nothing, bytes that are not UTF-8
     /// give the replacement character.
     pub fn decode(&self, ids: &[u32]) -> Result<String, ModelError> {
-        self.inner.decode(ids, true).map_err(|error| self.error(&error))
+        self.inner
+            .decode(ids, true)
+            .map_err(|error| self.error(&error))
     }
 
     /// As [`Self::decode`], with special tokens written out.
     pub fn decode_with_special(&self, ids: &[u32]) -> Result<String, ModelError> {
-        self.inner.decode(ids, false).map_err(|error| self.error(&error))
+        self.inner
+            .decode(ids, false)
+            .map_err(|error| self.error(&error))
     }
 
     /// A decoder that gives the text token by token.
     pub fn stream(&self) -> TextStream<'_> {
-        TextStream { tokenizer: self, ids: Vec::new(), emitted: 0 }
+        TextStream {
+            tokenizer: self,
+            ids: Vec::new(),
+            emitted: 0,
+            waiting: 0,
+        }
     }
 
     fn error(&self, problem: &tokenizers::Error) -> ModelError {
-        ModelError::Tokenizer { path: self.path.clone(), problem: problem.to_string() }
+        ModelError::Tokenizer {
+            path: self.path.clone(),
+            problem: problem.to_string(),
+        }
     }
 }
 
@@ -94,10 +126,14 @@ pub struct TextStream<'a> {
     ids: Vec<u32>,
     /// How many of `ids` have given their text.
     emitted: usize,
+    /// Tokens taken since the text ends in the middle of a character.
+    waiting: usize,
 }
 
-/// A character has at most 4 bytes, so more tokens than this do not wait for its end.
-const MAX_HELD: usize = 4;
+/// A character has at most 4 bytes, so it is never waited for longer than for the last of them.
+const MAX_WAIT: usize = 3;
+/// Tokens without text (special tokens, a space at the start) are kept up to this number.
+const MAX_SILENT: usize = 64;
 
 impl TextStream<'_> {
     /// Takes the next id and returns the text that became whole; often one token's, sometimes none.
@@ -119,14 +155,18 @@ impl TextStream<'_> {
             // Bytes that followed made the whole run of bytes invalid. What was said stays said.
             None => self.tokenizer.decode(&self.ids[self.emitted..])?,
         };
-        let held = self.ids.len() - self.emitted;
-        if text.is_empty() && held > MAX_HELD {
-            // Special tokens; they are of no use to what follows.
-            self.ids.truncate(self.emitted);
+        if text.is_empty() {
+            self.waiting = 0;
+            if self.ids.len() - self.emitted > MAX_SILENT {
+                self.ids.truncate(self.emitted);
+            }
+            return Ok(text);
         }
-        if text.is_empty() || (text.ends_with(char::REPLACEMENT_CHARACTER) && held <= MAX_HELD && !finish) {
+        if text.ends_with(char::REPLACEMENT_CHARACTER) && self.waiting < MAX_WAIT && !finish {
+            self.waiting += 1;
             return Ok(String::new());
         }
+        self.waiting = 0;
         self.ids.drain(..self.emitted);
         self.emitted = self.ids.len();
         Ok(text)
@@ -134,14 +174,22 @@ impl TextStream<'_> {
 }
 
 fn read_special_tokens(path: &Path) -> Result<BTreeMap<String, String>, ModelError> {
-    let Some(text) = files::read_text_if_there(path)? else { return Ok(BTreeMap::new()) };
+    let Some(text) = files::read_text_if_there(path)? else {
+        return Ok(BTreeMap::new());
+    };
     let config: Value = files::parse_json(path, &text)?;
     let token = |name: &str| {
         let value = config.get(name)?;
         // Older files describe the token as an object.
-        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+        value
+            .as_str()
+            .or_else(|| value.get("content")?.as_str())
+            .map(str::to_owned)
     };
-    Ok(SPECIAL_TOKENS.iter().filter_map(|name| Some(((*name).to_owned(), token(name)?))).collect())
+    Ok(SPECIAL_TOKENS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), token(name)?)))
+        .collect())
 }
 
 #[cfg(test)]
@@ -175,11 +223,16 @@ mod tests {
         assert_eq!(stream.push(byte(0xac)).unwrap(), "€");
         // Bytes that make no character: the text before stays, and nothing is held back for ever.
         assert_eq!(stream.push(byte(0xff)).unwrap(), "");
-        assert!(stream.push(tokenizer.token_id("h").unwrap()).unwrap().ends_with('h'));
+        assert!(
+            stream
+                .push(tokenizer.token_id("h").unwrap())
+                .unwrap()
+                .ends_with('h')
+        );
         assert_eq!(stream.push(byte(0xe2)).unwrap(), "");
         assert_eq!(stream.finish().unwrap(), "\u{fffd}");
         assert_eq!(stream.finish().unwrap(), "");
-        for _ in 0..MAX_HELD {
+        for _ in 0..MAX_WAIT {
             assert_eq!(stream.push(byte(0xff)).unwrap(), "");
         }
         assert!(!stream.push(byte(0xff)).unwrap().is_empty());
@@ -191,7 +244,12 @@ mod tests {
         let ids = tokenizer.encode("<s>ab</s>", false).unwrap();
         assert_eq!((ids[0], ids[ids.len() - 1]), (1, 2));
         assert_eq!(tokenizer.decode(&ids).unwrap().trim(), "ab");
-        assert!(tokenizer.decode_with_special(&ids).unwrap().ends_with("ab</s>"));
+        assert!(
+            tokenizer
+                .decode_with_special(&ids)
+                .unwrap()
+                .ends_with("ab</s>")
+        );
         assert_eq!(streamed(&tokenizer, &ids), tokenizer.decode(&ids).unwrap());
         assert_eq!(streamed(&tokenizer, &[2; 100]), "");
         assert_eq!(tokenizer.decode(&[u32::MAX]).unwrap(), "");
@@ -202,7 +260,10 @@ mod tests {
         let tokenizer = open("llama");
         assert_eq!(tokenizer.special_tokens()["bos_token"], "<|begin_of_text|>");
         let plain = tokenizer.encode_prompt("Hi").unwrap();
-        assert_eq!(tokenizer.encode_prompt("<|begin_of_text|>Hi").unwrap(), plain);
+        assert_eq!(
+            tokenizer.encode_prompt("<|begin_of_text|>Hi").unwrap(),
+            plain
+        );
         assert_eq!(plain.iter().filter(|id| **id == 379).count(), 1);
     }
 
@@ -219,6 +280,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_streams_is_what_was_encoded(text in "\\PC{0,40}", which in 0_usize..2) {
+            // The character that stands for broken bytes cannot be told from them.
+            prop_assume!(!text.contains(char::REPLACEMENT_CHARACTER));
             let tokenizer = open(["llama", "llava-next-mistral"][which]);
             let ids = tokenizer.encode(&text, true).unwrap();
             let decoded = tokenizer.decode(&ids).unwrap();

@@ -61,8 +61,15 @@ impl Checkpoint {
             return Self::open_sharded(dir, index);
         }
         let (shard, entries) = open_shard(single.clone())?;
-        let tensors = entries.into_iter().map(|(name, entry)| (name, Place { shard: 0, entry })).collect();
-        Ok(Self { path: single, shards: vec![shard], tensors })
+        let tensors = entries
+            .into_iter()
+            .map(|(name, entry)| (name, Place { shard: 0, entry }))
+            .collect();
+        Ok(Self {
+            path: single,
+            shards: vec![shard],
+            tensors,
+        })
     }
 
     fn open_sharded(dir: &Path, path: PathBuf) -> Result<Self, ModelError> {
@@ -85,11 +92,18 @@ impl Checkpoint {
                 }
             };
             let entry = headers[shard].remove(tensor).ok_or_else(|| {
-                ModelError::checkpoint(&path, format!("tensor {tensor} is said to be in {file}, which has no such tensor"))
+                ModelError::checkpoint(
+                    &path,
+                    format!("tensor {tensor} is said to be in {file}, which has no such tensor"),
+                )
             })?;
             tensors.insert(tensor.clone(), Place { shard, entry });
         }
-        Ok(Self { path, shards, tensors })
+        Ok(Self {
+            path,
+            shards,
+            tensors,
+        })
     }
 
     /// The names of all tensors, sorted.
@@ -104,12 +118,18 @@ impl Checkpoint {
 
     /// Number of elements of all tensors.
     pub fn parameters(&self) -> u64 {
-        self.tensors.values().map(|place| place.entry.elements() as u64).sum()
+        self.tensors
+            .values()
+            .map(|place| place.entry.elements() as u64)
+            .sum()
     }
 
     /// Bytes of all tensors.
     pub fn bytes(&self) -> u64 {
-        self.tensors.values().map(|place| place.entry.bytes.len() as u64).sum()
+        self.tensors
+            .values()
+            .map(|place| place.entry.bytes.len() as u64)
+            .sum()
     }
 
     /// The tensor `name` as published checkpoints call it, under whichever of its names this checkpoint has it.
@@ -117,9 +137,10 @@ impl Checkpoint {
     /// Its elements are read in place; only where the file holds them at an address that is not a multiple of their
     /// size are they copied.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Weight, ModelError> {
-        let (name, place) = self
-            .find(name)
-            .ok_or_else(|| ModelError::MissingTensor { path: self.path.clone(), tensor: name.to_owned() })?;
+        let (name, place) = self.find(name).ok_or_else(|| ModelError::MissingTensor {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+        })?;
         let shard = &self.shards[place.shard];
         let entry = &place.entry;
         if entry.shape != shape {
@@ -130,17 +151,31 @@ impl Checkpoint {
                 found: entry.shape.clone(),
             });
         }
-        let dtype = entry.dtype.ok_or_else(|| ModelError::element_type(&shard.path, name, &entry.dtype_name))?;
-        Ok(Weight::mapped(Arc::clone(&shard.file), entry.bytes.clone(), dtype, shape.to_vec()))
+        let dtype = entry
+            .dtype
+            .ok_or_else(|| ModelError::element_type(&shard.path, name, &entry.dtype_name))?;
+        Ok(Weight::mapped(
+            Arc::clone(&shard.file),
+            entry.bytes.clone(),
+            dtype,
+            shape.to_vec(),
+        ))
     }
 
     /// Fails if a weight is NaN or infinite. Reads every weight once, on all cores.
     pub fn check_finite(&self) -> Result<(), ModelError> {
         self.tensors.par_iter().try_for_each(|(name, place)| {
-            let Some(dtype) = place.entry.dtype else { return Ok(()) };
+            let Some(dtype) = place.entry.dtype else {
+                return Ok(());
+            };
             let shard = &self.shards[place.shard];
             let range = place.entry.bytes.clone();
-            let weight = Weight::mapped(Arc::clone(&shard.file), range, dtype, place.entry.shape.clone());
+            let weight = Weight::mapped(
+                Arc::clone(&shard.file),
+                range,
+                dtype,
+                place.entry.shape.clone(),
+            );
             match weight.first_not_finite() {
                 None => Ok(()),
                 Some(index) => Err(ModelError::NotFiniteWeight {
@@ -164,7 +199,13 @@ impl Checkpoint {
 fn open_shard(path: PathBuf) -> Result<(Shard, BTreeMap<String, TensorEntry>), ModelError> {
     let file = MappedFile::open(&path)?;
     let entries = parse_header(&path, file.bytes())?;
-    Ok((Shard { path, file: Arc::new(file) }, entries))
+    Ok((
+        Shard {
+            path,
+            file: Arc::new(file),
+        },
+        entries,
+    ))
 }
 
 /// An index may name only files beside it.
@@ -175,7 +216,9 @@ fn check_file_name(index: &Path, tensor: &str, file: &str) -> Result<(), ModelEr
     if plain && !file.contains(['/', '\\']) {
         Ok(())
     } else {
-        let problem = format!("tensor {tensor} is said to be in {file:?}, which is not the plain name of a file in this folder");
+        let problem = format!(
+            "tensor {tensor} is said to be in {file:?}, which is not the plain name of a file in this folder"
+        );
         Err(ModelError::checkpoint(index, problem))
     }
 }

@@ -24,7 +24,10 @@ pub struct Weight {
 /// The elements' bytes, aligned to the element type.
 #[derive(Debug, Clone)]
 enum Data {
-    Mapped { file: Arc<MappedFile>, bytes: ByteRange },
+    Mapped {
+        file: Arc<MappedFile>,
+        bytes: ByteRange,
+    },
     /// Words, for their alignment; the last one may be used in part.
     Owned { words: Arc<[u32]>, length: usize },
 }
@@ -34,14 +37,22 @@ const CHUNK: usize = 1 << 20;
 
 impl Weight {
     /// A tensor within a mapped file. The range lies within the file and fits the shape.
-    pub(super) fn mapped(file: Arc<MappedFile>, bytes: ByteRange, dtype: DType, shape: Vec<usize>) -> Self {
+    pub(super) fn mapped(
+        file: Arc<MappedFile>,
+        bytes: ByteRange,
+        dtype: DType,
+        shape: Vec<usize>,
+    ) -> Self {
         let slice = &file.bytes()[bytes.clone()];
         let data = if Elements::from_bytes(dtype, slice).is_ok() {
             Data::Mapped { file, bytes }
         } else {
             let mut words = vec![0_u32; slice.len().div_ceil(4)];
             bytemuck::cast_slice_mut(&mut words)[..slice.len()].copy_from_slice(slice);
-            Data::Owned { words: words.into(), length: slice.len() }
+            Data::Owned {
+                words: words.into(),
+                length: slice.len(),
+            }
         };
         Self { dtype, shape, data }
     }
@@ -49,8 +60,15 @@ impl Weight {
     /// A tensor of computed values; an error if `values` does not fit `shape`.
     pub fn from_f32(values: &[f32], shape: &[usize]) -> Result<Self, ModelError> {
         Matrix::new(Elements::F32(values), 1, shape.iter().product())?;
-        let data = Data::Owned { words: bytemuck::cast_slice(values).into(), length: size_of_val(values) };
-        Ok(Self { dtype: DType::F32, shape: shape.to_vec(), data })
+        let data = Data::Owned {
+            words: bytemuck::cast_slice(values).into(),
+            length: size_of_val(values),
+        };
+        Ok(Self {
+            dtype: DType::F32,
+            shape: shape.to_vec(),
+            data,
+        })
     }
 
     /// Element type.
@@ -85,7 +103,11 @@ impl Weight {
     /// The tensor as a matrix `[first axis, all others]`; a vector becomes a single row.
     pub fn matrix(&self) -> Result<Matrix<'_>, ModelError> {
         let elements = self.elements();
-        let rows = if self.shape.len() < 2 { 1 } else { self.shape[0] };
+        let rows = if self.shape.len() < 2 {
+            1
+        } else {
+            self.shape[0]
+        };
         Ok(Matrix::new(elements, rows, elements.len() / rows.max(1))?)
     }
 
@@ -99,9 +121,14 @@ impl Weight {
         fn search<T: Sync>(elements: &[T], broken: impl Fn(&T) -> bool + Sync) -> Option<usize> {
             // Whether a chunk is clean is decided without a branch per element; where is asked only once.
             let clean = |chunk: &[T]| !chunk.iter().fold(false, |found, x| found | broken(x));
-            let chunk = elements.par_chunks(CHUNK).position_first(|chunk| !clean(chunk))?;
+            let chunk = elements
+                .par_chunks(CHUNK)
+                .position_first(|chunk| !clean(chunk))?;
             let start = chunk * CHUNK;
-            elements[start..].iter().position(broken).map(|offset| start + offset)
+            elements[start..]
+                .iter()
+                .position(broken)
+                .map(|offset| start + offset)
         }
         match self.elements() {
             Elements::F32(x) => search(x, |x| !x.is_finite()),

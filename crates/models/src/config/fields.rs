@@ -16,7 +16,11 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn root(path: &'a Path, map: &'a Map<String, Value>) -> Self {
-        Self { path, prefix: String::new(), map }
+        Self {
+            path,
+            prefix: String::new(),
+            map,
+        }
     }
 
     /// The file that holds the object.
@@ -70,7 +74,11 @@ impl<'a> Fields<'a> {
     /// A nested object.
     pub fn object(&self, key: &str) -> Result<Option<Fields<'a>>, ModelError> {
         let map = self.typed(key, "an object", Value::as_object)?;
-        Ok(map.map(|map| Fields { path: self.path, prefix: format!("{}{key}.", self.prefix), map }))
+        Ok(map.map(|map| Fields {
+            path: self.path,
+            prefix: format!("{}{key}.", self.prefix),
+            map,
+        }))
     }
 
     /// A string.
@@ -80,22 +88,30 @@ impl<'a> Fields<'a> {
 
     /// A truth value, `default` if absent.
     pub fn flag(&self, key: &str, default: bool) -> Result<bool, ModelError> {
-        Ok(self.typed(key, "true or false", Value::as_bool)?.unwrap_or(default))
+        Ok(self
+            .typed(key, "true or false", Value::as_bool)?
+            .unwrap_or(default))
     }
 
     /// A finite number, `default` if absent.
     pub fn number(&self, key: &str, default: f64) -> Result<f64, ModelError> {
-        Ok(self.typed(key, "a number", Value::as_f64)?.unwrap_or(default))
+        Ok(self
+            .typed(key, "a number", Value::as_f64)?
+            .unwrap_or(default))
     }
 
     /// A finite number above zero.
     pub fn positive(&self, key: &str) -> Result<Option<f64>, ModelError> {
-        self.typed(key, "a positive number", |value| value.as_f64().filter(|x| *x > 0.0 && x.is_finite()))
+        self.typed(key, "a positive number", |value| {
+            value.as_f64().filter(|x| *x > 0.0 && x.is_finite())
+        })
     }
 
     /// An integer in `1..=max`.
     pub fn size(&self, key: &str, max: usize) -> Result<Option<usize>, ModelError> {
-        self.typed(key, &format!("an integer from 1 to {max}"), |value| size_of(value, max))
+        self.typed(key, &format!("an integer from 1 to {max}"), |value| {
+            size_of(value, max)
+        })
     }
 
     /// A token id.
@@ -105,18 +121,22 @@ impl<'a> Fields<'a> {
 
     /// A token id or a list of them.
     pub fn tokens(&self, key: &str) -> Result<Option<Vec<u32>>, ModelError> {
-        self.typed(key, "a token id or a list of them", |value| match value.as_array() {
-            Some(list) => list.iter().map(token_of).collect(),
-            None => token_of(value).map(|id| vec![id]),
+        self.typed(key, "a token id or a list of them", |value| {
+            match value.as_array() {
+                Some(list) => list.iter().map(token_of).collect(),
+                None => token_of(value).map(|id| vec![id]),
+            }
         })
     }
 
     /// An integer or a list of at least one.
     pub fn integers(&self, key: &str) -> Result<Option<Vec<i64>>, ModelError> {
-        self.typed(key, "an integer or a list of them", |value| match value.as_array() {
-            Some(list) if list.is_empty() => None,
-            Some(list) => list.iter().map(Value::as_i64).collect(),
-            None => value.as_i64().map(|x| vec![x]),
+        self.typed(key, "an integer or a list of them", |value| {
+            match value.as_array() {
+                Some(list) if list.is_empty() => None,
+                Some(list) => list.iter().map(Value::as_i64).collect(),
+                None => value.as_i64().map(|x| vec![x]),
+            }
         })
     }
 
@@ -124,7 +144,8 @@ impl<'a> Fields<'a> {
     pub fn channels(&self, key: &str) -> Result<Option<[f32; 3]>, ModelError> {
         self.typed(key, "three numbers", |value| match value.as_array() {
             Some(list) => {
-                let numbers: Option<Vec<f32>> = list.iter().map(|x| x.as_f64().map(|x| x as f32)).collect();
+                let numbers: Option<Vec<f32>> =
+                    list.iter().map(|x| x.as_f64().map(|x| x as f32)).collect();
                 numbers?.try_into().ok()
             }
             None => value.as_f64().map(|x| [x as f32; 3]),

@@ -65,29 +65,47 @@ impl ClipConfig {
         match fields.string("model_type")? {
             None | Some("clip_vision_model") => {}
             Some(other) => {
-                return Err(fields.error("model_type", format!("unknown vision tower {other}; known is clip_vision_model")));
+                return Err(fields.error(
+                    "model_type",
+                    format!("unknown vision tower {other}; known is clip_vision_model"),
+                ));
             }
         }
-        if fields.size("num_channels", limits::WIDTH)?.is_some_and(|channels| channels != 3) {
+        if fields
+            .size("num_channels", limits::WIDTH)?
+            .is_some_and(|channels| channels != 3)
+        {
             return Err(fields.error("num_channels", "only 3 is supported"));
         }
         let config = Self {
             hidden_size: fields.size("hidden_size", limits::WIDTH)?.unwrap_or(768),
-            intermediate_size: fields.size("intermediate_size", limits::WIDTH)?.unwrap_or(3072),
-            layers: fields.size("num_hidden_layers", limits::LAYERS)?.unwrap_or(12),
-            heads: fields.size("num_attention_heads", limits::HEADS)?.unwrap_or(12),
+            intermediate_size: fields
+                .size("intermediate_size", limits::WIDTH)?
+                .unwrap_or(3072),
+            layers: fields
+                .size("num_hidden_layers", limits::LAYERS)?
+                .unwrap_or(12),
+            heads: fields
+                .size("num_attention_heads", limits::HEADS)?
+                .unwrap_or(12),
             image_size: fields.size("image_size", limits::PIXELS)?.unwrap_or(224),
             patch_size: fields.size("patch_size", limits::PIXELS)?.unwrap_or(32),
             layer_norm_eps: fields.positive("layer_norm_eps")?.unwrap_or(1e-5) as f32,
             activation: text::read_activation(fields, "hidden_act", Activation::QuickGelu)?,
         };
         if !config.hidden_size.is_multiple_of(config.heads) {
-            let problem = format!("{} is not a multiple of the {} heads", config.hidden_size, config.heads);
+            let problem = format!(
+                "{} is not a multiple of the {} heads",
+                config.hidden_size, config.heads
+            );
             return Err(fields.error("hidden_size", problem));
         }
         // transformers drops the pixels that are left over; the tiling arithmetic assumes there are none.
         if !config.image_size.is_multiple_of(config.patch_size) {
-            let problem = format!("{} is not a multiple of patch_size, {}", config.image_size, config.patch_size);
+            let problem = format!(
+                "{} is not a multiple of patch_size, {}",
+                config.image_size, config.patch_size
+            );
             return Err(fields.error("image_size", problem));
         }
         Ok(config)
@@ -125,16 +143,21 @@ impl LlavaNextConfig {
             None => ClipConfig::large_336(),
         };
         let nothing = serde_json::Map::new();
-        let text_fields = fields.object("text_config")?.unwrap_or_else(|| Fields::root(file.path(), &nothing));
+        let text_fields = fields
+            .object("text_config")?
+            .unwrap_or_else(|| Fields::root(file.path(), &nothing));
         super::reject_quantization(&text_fields)?;
         let mut text = TextConfig::from_fields(&text_fields)?;
-        text.tie_word_embeddings =
-            fields.flag("tie_word_embeddings", text_fields.flag("tie_word_embeddings", false)?)?;
+        text.tie_word_embeddings = fields.flag(
+            "tie_word_embeddings",
+            text_fields.flag("tie_word_embeddings", false)?,
+        )?;
         let feature_selection = match fields.string("vision_feature_select_strategy")? {
             None | Some("default") => FeatureSelection::Default,
             // transformers accepts it, but CLIP's class tokens then shift the grid of patches.
             Some("full") => {
-                let problem = "full keeps the class token of CLIP, which has no place in a grid of tiles";
+                let problem =
+                    "full keeps the class token of CLIP, which has no place in a grid of tiles";
                 return Err(fields.error("vision_feature_select_strategy", problem));
             }
             Some(other) => {
@@ -150,7 +173,11 @@ impl LlavaNextConfig {
             image_grid_pinpoints: read_pinpoints(&fields, vision.image_size)?,
             feature_layers: read_feature_layers(&fields, vision.layers)?,
             feature_selection,
-            projector_activation: text::read_activation(&fields, "projector_hidden_act", Activation::Gelu)?,
+            projector_activation: text::read_activation(
+                &fields,
+                "projector_hidden_act",
+                Activation::Gelu,
+            )?,
             projector_bias: fields.flag("multimodal_projector_bias", true)?,
             vision,
             text,
@@ -166,7 +193,11 @@ fn read_feature_layers(fields: &Fields<'_>, layers: usize) -> Result<Vec<usize>,
         .unwrap_or_else(|| vec![-2])
         .into_iter()
         .map(|layer| {
-            let index = if layer < 0 { states.saturating_add(layer) } else { layer };
+            let index = if layer < 0 {
+                states.saturating_add(layer)
+            } else {
+                layer
+            };
             if (0..states).contains(&index) {
                 Ok(index as usize)
             } else {
@@ -192,12 +223,18 @@ pub(crate) fn read_pinpoints(fields: &Fields<'_>, tile: usize) -> Result<Vec<Siz
         .into_iter()
         .map(|(height, width)| {
             if (height / tile) * (width / tile) > MAX_TILES {
-                return Err(fields.error(key, format!("[{height}, {width}] takes more than {MAX_TILES} tiles")));
+                return Err(fields.error(
+                    key,
+                    format!("[{height}, {width}] takes more than {MAX_TILES} tiles"),
+                ));
             }
             if height.is_multiple_of(tile) && width.is_multiple_of(tile) {
                 Ok(Size { height, width })
             } else {
-                Err(fields.error(key, format!("[{height}, {width}] is not a multiple of the tile's side, {tile}")))
+                Err(fields.error(
+                    key,
+                    format!("[{height}, {width}] is not a multiple of the tile's side, {tile}"),
+                ))
             }
         })
         .collect()

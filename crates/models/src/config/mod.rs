@@ -51,7 +51,10 @@ impl ConfigFile {
 
     /// Parses the text of a configuration; `path` is for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ModelError> {
-        Ok(Self { path: path.to_owned(), map: files::parse_json(path, text)? })
+        Ok(Self {
+            path: path.to_owned(),
+            map: files::parse_json(path, text)?,
+        })
     }
 
     /// Where it was read.
@@ -71,14 +74,22 @@ impl ConfigFile {
             return list
                 .as_array()
                 .and_then(|list| list.first()?.as_str())
-                .ok_or_else(|| fields.error("architectures", "expected a list with the name of a model class"));
+                .ok_or_else(|| {
+                    fields.error(
+                        "architectures",
+                        "expected a list with the name of a model class",
+                    )
+                });
         }
         match fields.string("model_type")? {
             Some("llava_next") => Ok("LlavaNextForConditionalGeneration"),
             Some("llama") => Ok("LlamaForCausalLM"),
             Some("mistral") => Ok("MistralForCausalLM"),
             Some(other) => Ok(other),
-            None => Err(fields.error("architectures", "missing: there is no way to tell which model this is")),
+            None => Err(fields.error(
+                "architectures",
+                "missing: there is no way to tell which model this is",
+            )),
         }
     }
 }

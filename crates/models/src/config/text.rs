@@ -15,7 +15,11 @@ pub enum TextFamily {
 }
 
 /// Reads the name of the function between two linear layers under `key`.
-pub(super) fn read_activation(fields: &Fields<'_>, key: &str, default: Activation) -> Result<Activation, ModelError> {
+pub(super) fn read_activation(
+    fields: &Fields<'_>,
+    key: &str,
+    default: Activation,
+) -> Result<Activation, ModelError> {
     match fields.string(key)? {
         None => Ok(default),
         Some("silu" | "swish") => Ok(Activation::Silu),
@@ -81,11 +85,16 @@ impl TextConfig {
             None | Some("llama") => TextFamily::Llama,
             Some("mistral") => TextFamily::Mistral,
             Some(other) => {
-                return Err(fields.error("model_type", format!("unknown language model {other}; known are llama, mistral")));
+                return Err(fields.error(
+                    "model_type",
+                    format!("unknown language model {other}; known are llama, mistral"),
+                ));
             }
         };
         let mistral = family == TextFamily::Mistral;
-        let heads = fields.size("num_attention_heads", limits::HEADS)?.unwrap_or(32);
+        let heads = fields
+            .size("num_attention_heads", limits::HEADS)?
+            .unwrap_or(32);
         let kv_heads = match fields.size("num_key_value_heads", limits::HEADS)? {
             Some(kv_heads) => kv_heads,
             // Mistral's class has a default here, and an explicit null means as many as query heads.
@@ -104,12 +113,16 @@ impl TextConfig {
         let (rope_theta, rope_scaling) = read_rope(fields, positions)?;
         Ok(Self {
             family,
-            vocab_size: fields.size("vocab_size", limits::VOCABULARY)?.unwrap_or(32000),
+            vocab_size: fields
+                .size("vocab_size", limits::VOCABULARY)?
+                .unwrap_or(32000),
             hidden_size,
             intermediate_size: fields
                 .size("intermediate_size", limits::WIDTH)?
                 .unwrap_or(if mistral { 14336 } else { 11008 }),
-            layers: fields.size("num_hidden_layers", limits::LAYERS)?.unwrap_or(32),
+            layers: fields
+                .size("num_hidden_layers", limits::LAYERS)?
+                .unwrap_or(32),
             query_heads: heads,
             kv_heads,
             head_dim: read_head_dim(fields, hidden_size, heads)?,
@@ -130,19 +143,28 @@ impl TextConfig {
     }
 }
 
-fn read_head_dim(fields: &Fields<'_>, hidden_size: usize, heads: usize) -> Result<usize, ModelError> {
+fn read_head_dim(
+    fields: &Fields<'_>,
+    hidden_size: usize,
+    heads: usize,
+) -> Result<usize, ModelError> {
     let (key, head_dim) = match fields.size("head_dim", limits::HEAD_DIM)? {
         Some(head_dim) => ("head_dim", head_dim),
         None if hidden_size.is_multiple_of(heads) => ("hidden_size", hidden_size / heads),
         None => {
-            let problem = format!("{hidden_size} is not a multiple of the {heads} heads, and there is no head_dim");
+            let problem = format!(
+                "{hidden_size} is not a multiple of the {heads} heads, and there is no head_dim"
+            );
             return Err(fields.error("hidden_size", problem));
         }
     };
     if head_dim > limits::HEAD_DIM || !head_dim.is_multiple_of(2) {
         return Err(fields.error(
             key,
-            format!("heads of width {head_dim}: rotary embedding needs an even width of at most {}", limits::HEAD_DIM),
+            format!(
+                "heads of width {head_dim}: rotary embedding needs an even width of at most {}",
+                limits::HEAD_DIM
+            ),
         ));
     }
     Ok(head_dim)
@@ -151,7 +173,9 @@ fn read_head_dim(fields: &Fields<'_>, hidden_size: usize, heads: usize) -> Resul
 /// The sequence length up to which a sliding window hides nothing.
 fn read_window(fields: &Fields<'_>, family: TextFamily) -> Result<usize, ModelError> {
     if let Some(types) = fields.get("layer_types") {
-        let full = types.as_array().is_some_and(|list| list.iter().all(|kind| kind == "full_attention"));
+        let full = types
+            .as_array()
+            .is_some_and(|list| list.iter().all(|kind| kind == "full_attention"));
         if !full {
             return Err(fields.error("layer_types", "only full_attention is supported"));
         }
@@ -168,12 +192,19 @@ fn read_window(fields: &Fields<'_>, family: TextFamily) -> Result<usize, ModelEr
 }
 
 /// Base and scaling: `rope_parameters` since transformers 5, before `rope_theta` and `rope_scaling`.
-fn read_rope(fields: &Fields<'_>, max_positions: usize) -> Result<(f32, RotaryScaling), ModelError> {
+fn read_rope(
+    fields: &Fields<'_>,
+    max_positions: usize,
+) -> Result<(f32, RotaryScaling), ModelError> {
     let theta = fields.positive("rope_theta")?.unwrap_or(10_000.0);
     if fields.number("partial_rotary_factor", 1.0)? != 1.0 {
         return Err(fields.error("partial_rotary_factor", "only 1 is supported"));
     }
-    let key = if fields.object("rope_scaling")?.is_some() { "rope_scaling" } else { "rope_parameters" };
+    let key = if fields.object("rope_scaling")?.is_some() {
+        "rope_scaling"
+    } else {
+        "rope_parameters"
+    };
     let Some(rope) = fields.object(key)? else {
         return Ok((theta as f32, RotaryScaling::None));
     };
@@ -184,7 +215,11 @@ fn read_rope(fields: &Fields<'_>, max_positions: usize) -> Result<(f32, RotarySc
         return Err(fields.error(key, "parameters by layer type are not supported"));
     }
     let theta = rope.positive("rope_theta")?.unwrap_or(theta);
-    let kind_key = if rope.get("rope_type").is_some() { "rope_type" } else { "type" };
+    let kind_key = if rope.get("rope_type").is_some() {
+        "rope_type"
+    } else {
+        "type"
+    };
     let required = |key: &str| {
         rope.positive(key)?
             .map(|x| x as f32)
@@ -197,7 +232,10 @@ fn read_rope(fields: &Fields<'_>, max_positions: usize) -> Result<(f32, RotarySc
             let low = required("low_freq_factor")?;
             let high = required("high_freq_factor")?;
             if high <= low {
-                return Err(rope.error("high_freq_factor", format!("{high} is not above low_freq_factor, {low}")));
+                return Err(rope.error(
+                    "high_freq_factor",
+                    format!("{high} is not above low_freq_factor, {low}"),
+                ));
             }
             RotaryScaling::Llama3 {
                 factor: required("factor")?,
@@ -209,7 +247,8 @@ fn read_rope(fields: &Fields<'_>, max_positions: usize) -> Result<(f32, RotarySc
             }
         }
         Some(other) => {
-            let problem = format!("unknown rotary scaling {other}; known are default, linear, llama3");
+            let problem =
+                format!("unknown rotary scaling {other}; known are default, linear, llama3");
             return Err(rope.error(kind_key, problem));
         }
     };

@@ -81,21 +81,44 @@ pub struct ImageLayout {
 impl ImageLayout {
     /// Lays out an image of size `original` over tiles of side `tile` pixels with patches of side `patch` pixels.
     ///
-    /// Pinpoints are multiples of `tile`, and `tile` of `patch`. Fails if there is no pinpoint in which anything of the
-    /// image would remain.
-    pub fn new(original: Size, pinpoints: &[Size], tile: usize, patch: usize) -> Result<Self, ModelError> {
+    /// Pinpoints are multiples of `tile`, and `tile` of `patch`. Fails if the image is empty, or
+    /// there are no pinpoints.
+    pub fn new(
+        original: Size,
+        pinpoints: &[Size],
+        tile: usize,
+        patch: usize,
+    ) -> Result<Self, ModelError> {
         let canvas = best_resolution(original, pinpoints)
-            .ok_or_else(|| ModelError::image(&original.to_string(), "too narrow to be resized to any size of the model"))?;
+            .filter(|_| original.area() > 0)
+            .ok_or_else(|| {
+                ModelError::image(
+                    &original.to_string(),
+                    "it is empty, or the model has no sizes",
+                )
+            })?;
         let side = tile / patch;
-        let tiles = Size { height: canvas.height / tile, width: canvas.width / tile };
-        let grid = Size { height: tiles.height * side, width: tiles.width * side };
+        let tiles = Size {
+            height: canvas.height / tile,
+            width: canvas.width / tile,
+        };
+        let grid = Size {
+            height: tiles.height * side,
+            width: tiles.width * side,
+        };
         let (rows, columns) = unpadded(original, grid);
         let mut layout = Self {
             original,
             canvas,
             tiles,
-            base_grid: Size { height: side, width: side },
-            tile_grid: Size { height: rows.len(), width: columns.len() },
+            base_grid: Size {
+                height: side,
+                width: side,
+            },
+            tile_grid: Size {
+                height: rows.len(),
+                width: columns.len(),
+            },
             tokens: Vec::with_capacity(side * side + rows.len() * (columns.len() + 1)),
         };
         layout.push_base(side);
@@ -109,7 +132,10 @@ impl ImageLayout {
         for row in 0..side {
             for column in 0..side {
                 self.tokens.push(TokenPlace {
-                    source: TokenSource::Patch { tile: 0, patch: row * side + column },
+                    source: TokenSource::Patch {
+                        tile: 0,
+                        patch: row * side + column,
+                    },
                     region: Region::Base,
                     row,
                     column,
@@ -133,12 +159,22 @@ impl ImageLayout {
             position.clamp(0.0, original as f32)
         };
         let x = |pixel| back(pixel, self.canvas.width, fitted.width, self.original.width);
-        let y = |pixel| back(pixel, self.canvas.height, fitted.height, self.original.height);
+        let y = |pixel| {
+            back(
+                pixel,
+                self.canvas.height,
+                fitted.height,
+                self.original.height,
+            )
+        };
         for (row, i) in rows.enumerate() {
             for (column, j) in columns.clone().enumerate() {
                 let tile = 1 + (i / side) * self.tiles.width + j / side;
                 self.tokens.push(TokenPlace {
-                    source: TokenSource::Patch { tile, patch: (i % side) * side + j % side },
+                    source: TokenSource::Patch {
+                        tile,
+                        patch: (i % side) * side + j % side,
+                    },
                     region: Region::Tiles,
                     row,
                     column,
@@ -167,7 +203,7 @@ impl ImageLayout {
 }
 
 /// The pinpoint that keeps most of the image's pixels and, among equals, wastes least
-/// (`select_best_resolution`; sides are truncated here). `None` if the image vanishes in every pinpoint.
+/// (`select_best_resolution`; sides are truncated here). `None` if there are no pinpoints.
 pub fn best_resolution(original: Size, pinpoints: &[Size]) -> Option<Size> {
     let mut best = None;
     let (mut most_kept, mut least_wasted) = (0, usize::MAX);
@@ -179,7 +215,7 @@ pub fn best_resolution(original: Size, pinpoints: &[Size]) -> Option<Size> {
         let scaled = |side: usize| (side as f64 * scale) as usize;
         let kept = (scaled(original.width) * scaled(original.height)).min(original.area());
         let wasted = pinpoint.area().saturating_sub(kept);
-        if kept > most_kept || (kept == most_kept && kept > 0 && wasted < least_wasted) {
+        if kept > most_kept || (kept == most_kept && wasted < least_wasted) {
             (most_kept, least_wasted, best) = (kept, wasted, Some(pinpoint));
         }
     }
@@ -193,10 +229,16 @@ pub fn fitted_size(original: Size, canvas: Size) -> Size {
     let vertical = canvas.height as f64 / original.height as f64;
     if horizontal < vertical {
         let height = (original.height as f64 * horizontal).ceil() as usize;
-        Size { height: height.min(canvas.height), width: canvas.width }
+        Size {
+            height: height.min(canvas.height),
+            width: canvas.width,
+        }
     } else {
         let width = (original.width as f64 * vertical).ceil() as usize;
-        Size { height: canvas.height, width: width.min(canvas.width) }
+        Size {
+            height: canvas.height,
+            width: width.min(canvas.width),
+        }
     }
 }
 
@@ -222,4 +264,190 @@ fn truncated_after_rounding(x: f64) -> usize {
     let text = format!("{x:.7}");
     let whole = text.split('.').next().unwrap_or_default();
     whole.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TILE: usize = 336;
+    const PATCH: usize = 14;
+
+    fn pinpoints() -> Vec<Size> {
+        [(336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008)]
+            .map(|(height, width)| Size { height, width })
+            .to_vec()
+    }
+
+    /// (height, width) of image and pinpoint, visual tokens, and of the tiles' grid (tokens, newlines), from the
+    /// processor of transformers 5.23.
+    #[allow(clippy::type_complexity)]
+    const TRANSFORMERS: &[((usize, usize), (usize, usize), usize, (usize, usize))] = &[
+        ((480, 640), (672, 672), 2340, (1728, 36)),
+        ((1000, 333), (1008, 336), 2376, (1728, 72)),
+        ((40, 50), (336, 672), 1320, (720, 24)),
+        ((300, 1920), (336, 1008), 1452, (864, 12)),
+        ((77, 123), (336, 672), 1512, (912, 24)),
+        ((131, 90), (336, 672), 984, (384, 24)),
+        ((1, 1), (336, 672), 1176, (576, 24)),
+        ((336, 336), (336, 672), 1176, (576, 24)),
+        ((337, 672), (672, 672), 1752, (1152, 24)),
+        ((672, 337), (672, 672), 1776, (1152, 48)),
+        ((1009, 336), (1008, 336), 2376, (1728, 72)),
+        ((24, 1000), (336, 1008), 722, (144, 2)),
+        ((10, 600), (336, 672), 576, (0, 0)),
+        ((5000, 37), (1008, 336), 648, (0, 72)),
+        ((999, 1001), (672, 672), 2928, (2304, 48)),
+        ((3, 100), (336, 672), 674, (96, 2)),
+        ((1080, 1920), (672, 672), 1948, (1344, 28)),
+        ((4032, 3024), (672, 672), 2352, (1728, 48)),
+    ];
+
+    #[test]
+    fn layouts_equal_those_of_transformers() {
+        for &((height, width), (canvas_height, canvas_width), tokens, (patches, newlines)) in
+            TRANSFORMERS
+        {
+            let layout =
+                ImageLayout::new(Size { height, width }, &pinpoints(), TILE, PATCH).unwrap();
+            assert_eq!(
+                layout.canvas,
+                Size {
+                    height: canvas_height,
+                    width: canvas_width
+                },
+                "{height} x {width}"
+            );
+            assert_eq!(layout.tokens.len(), tokens, "{height} x {width}");
+            assert_eq!(layout.tile_grid.area(), patches, "{height} x {width}");
+            assert_eq!(layout.tile_grid.height, newlines, "{height} x {width}");
+        }
+    }
+
+    #[test]
+    fn sides_round_up_when_fitted() {
+        let canvas = Size {
+            height: 112,
+            width: 112,
+        };
+        assert_eq!(
+            fitted_size(
+                Size {
+                    height: 333,
+                    width: 1000
+                },
+                canvas
+            ),
+            Size {
+                height: 38,
+                width: 112
+            }
+        );
+        assert_eq!(
+            fitted_size(
+                Size {
+                    height: 1000,
+                    width: 333
+                },
+                canvas
+            ),
+            Size {
+                height: 112,
+                width: 38
+            }
+        );
+    }
+
+    #[test]
+    fn python_rounding_is_followed() {
+        // Below one by less than half of the seventh place: Python rounds up first, then truncates.
+        assert_eq!(truncated_after_rounding(0.999_999_96), 1);
+        assert_eq!(truncated_after_rounding(0.999_999_94), 0);
+        assert_eq!(truncated_after_rounding(17.5), 17);
+    }
+
+    #[test]
+    fn a_token_lies_where_its_patch_was_cut() {
+        // 672 x 336 fits the pinpoint exactly: a patch of a tile is 14 x 14 pixels, one of the whole image 28 x 14.
+        let layout = ImageLayout::new(
+            Size {
+                height: 336,
+                width: 672,
+            },
+            &pinpoints(),
+            TILE,
+            PATCH,
+        )
+        .unwrap();
+        let base = layout.tokens[25];
+        assert_eq!((base.region, base.row, base.column), (Region::Base, 1, 1));
+        assert_eq!(
+            base.rect,
+            Some(PixelRect {
+                left: 28.0,
+                top: 14.0,
+                right: 56.0,
+                bottom: 28.0
+            })
+        );
+        // Row 2 of the grid, column 30: the second tile.
+        let place = layout.tokens[576 + 2 * 49 + 30];
+        assert_eq!(
+            place.source,
+            TokenSource::Patch {
+                tile: 2,
+                patch: 2 * 24 + 6
+            }
+        );
+        assert_eq!(
+            place.rect,
+            Some(PixelRect {
+                left: 420.0,
+                top: 28.0,
+                right: 434.0,
+                bottom: 42.0
+            })
+        );
+        let newline = layout.tokens[576 + 48];
+        assert_eq!(
+            (newline.source, newline.row, newline.column),
+            (TokenSource::Newline, 0, 48)
+        );
+        assert_eq!(newline.rect, None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_layout_covers_the_image(height in 1_usize..3000, width in 1_usize..3000) {
+            let layout = ImageLayout::new(Size { height, width }, &pinpoints(), TILE, PATCH).unwrap();
+            let mut sources = HashSet::new();
+            let (mut right, mut bottom) = (0.0_f32, 0.0_f32);
+            for token in &layout.tokens {
+                let Some(rect) = token.rect else { continue };
+                if let TokenSource::Patch { tile, patch } = token.source {
+                    prop_assert!(tile < layout.tile_count() && patch < 576);
+                    prop_assert!(sources.insert((tile, patch)));
+                }
+                prop_assert!(0.0 <= rect.left && rect.left <= rect.right && rect.right <= width as f32);
+                prop_assert!(0.0 <= rect.top && rect.top <= rect.bottom && rect.bottom <= height as f32);
+                if token.region == Region::Base {
+                    (right, bottom) = (right.max(rect.right), bottom.max(rect.bottom));
+                }
+            }
+            prop_assert_eq!((right, bottom), (width as f32, height as f32));
+        }
+
+        #[test]
+        fn the_padding_cut_off_is_symmetric(height in 1_usize..2000, width in 1_usize..2000) {
+            let grid = Size { height: 48, width: 72 };
+            let (rows, columns) = unpadded(Size { height, width }, grid);
+            prop_assert_eq!(rows.start, grid.height - rows.end);
+            prop_assert_eq!(columns.start, grid.width - columns.end);
+            prop_assert!(rows.len() == grid.height || columns.len() == grid.width);
+        }
+    }
 }

@@ -23,7 +23,12 @@ pub struct ImageLimits {
 
 impl Default for ImageLimits {
     fn default() -> Self {
-        Self { side: 65_535, pixels: 178_956_970, memory: 2 << 30, file: 1 << 30 }
+        Self {
+            side: 65_535,
+            pixels: 178_956_970,
+            memory: 2 << 30,
+            file: 1 << 30,
+        }
     }
 }
 
@@ -38,23 +43,38 @@ pub fn load_image(path: &Path, limits: &ImageLimits) -> Result<DynamicImage, Mod
         return Err(ModelError::image(&name, "is a folder"));
     }
     if metadata.len() > limits.file {
-        return Err(ModelError::FileTooLarge { path: path.to_owned(), size: metadata.len(), limit: limits.file });
+        return Err(ModelError::FileTooLarge {
+            path: path.to_owned(),
+            size: metadata.len(),
+            limit: limits.file,
+        });
     }
     decode(&name, BufReader::new(file), limits)
 }
 
 /// As [`load_image`] for bytes in memory; `name` is for messages.
-pub fn decode_image(name: &str, bytes: &[u8], limits: &ImageLimits) -> Result<DynamicImage, ModelError> {
+pub fn decode_image(
+    name: &str,
+    bytes: &[u8],
+    limits: &ImageLimits,
+) -> Result<DynamicImage, ModelError> {
     decode(name, Cursor::new(bytes), limits)
 }
 
-fn decode(name: &str, source: impl BufRead + Seek, limits: &ImageLimits) -> Result<DynamicImage, ModelError> {
+fn decode(
+    name: &str,
+    source: impl BufRead + Seek,
+    limits: &ImageLimits,
+) -> Result<DynamicImage, ModelError> {
     let failed = |error: image::ImageError| ModelError::image(name, error);
     let mut reader = ImageReader::new(source)
         .with_guessed_format()
         .map_err(|error| ModelError::image(name, error))?;
     if reader.format().is_none() {
-        return Err(ModelError::image(name, "not an image of a known format (PNG, JPEG, WebP, BMP, GIF, PNM, TIFF)"));
+        return Err(ModelError::image(
+            name,
+            "not an image of a known format (PNG, JPEG, WebP, BMP, GIF, PNM, TIFF)",
+        ));
     }
     let mut decoder_limits = Limits::default();
     decoder_limits.max_alloc = Some(limits.memory);
@@ -66,15 +86,26 @@ fn decode(name: &str, source: impl BufRead + Seek, limits: &ImageLimits) -> Resu
 }
 
 fn check_size(name: &str, width: u32, height: u32, limits: &ImageLimits) -> Result<(), ModelError> {
-    let too_large = |limit| ModelError::ImageTooLarge { image: name.to_owned(), width, height, limit };
+    let too_large = |limit| ModelError::ImageTooLarge {
+        image: name.to_owned(),
+        width,
+        height,
+        limit,
+    };
     if width == 0 || height == 0 {
-        return Err(ModelError::image(name, format!("{width} x {height} pixels: it is empty")));
+        return Err(ModelError::image(
+            name,
+            format!("{width} x {height} pixels: it is empty"),
+        ));
     }
     if width.max(height) > limits.side {
         return Err(too_large(format!("a side may have {} pixels", limits.side)));
     }
     if u64::from(width) * u64::from(height) > limits.pixels {
-        return Err(too_large(format!("an image may have {} pixels", limits.pixels)));
+        return Err(too_large(format!(
+            "an image may have {} pixels",
+            limits.pixels
+        )));
     }
     Ok(())
 }
@@ -85,7 +116,9 @@ pub fn to_rgb(image: &DynamicImage) -> RgbImage {
     match image {
         DynamicImage::ImageRgb8(rgb) => rgb.clone(),
         DynamicImage::ImageRgb16(rgb) => map_pixels(rgb, |p: &image::Rgb<u16>| p.0.map(upper)),
-        DynamicImage::ImageLuma16(gray) => map_pixels(gray, |p: &image::Luma<u16>| [upper(p.0[0]); 3]),
+        DynamicImage::ImageLuma16(gray) => {
+            map_pixels(gray, |p: &image::Luma<u16>| [upper(p.0[0]); 3])
+        }
         DynamicImage::ImageLumaA16(gray) => map_pixels(gray, |p: &image::LumaA<u16>| {
             let [gray, alpha] = p.0.map(upper);
             over_white([gray; 3], alpha)
@@ -148,28 +181,60 @@ mod tests {
         assert_eq!(over_white([10, 128, 250], 255), [10, 128, 250]);
         assert_eq!(over_white([10, 128, 250], 100), [159, 205, 253]);
         let image = RgbaImage::from_pixel(2, 2, Rgba([0, 0, 0, 0]));
-        assert_eq!(to_rgb(&DynamicImage::ImageRgba8(image)).get_pixel(0, 0), &Rgb([255; 3]));
+        assert_eq!(
+            to_rgb(&DynamicImage::ImageRgba8(image)).get_pixel(0, 0),
+            &Rgb([255; 3])
+        );
     }
 
     #[test]
     fn deep_and_gray_images_become_8_bit_rgb() {
         let gray = image::ImageBuffer::from_pixel(1, 1, image::Luma([0x12ff_u16]));
-        assert_eq!(to_rgb(&DynamicImage::ImageLuma16(gray)).get_pixel(0, 0), &Rgb([0x12; 3]));
+        assert_eq!(
+            to_rgb(&DynamicImage::ImageLuma16(gray)).get_pixel(0, 0),
+            &Rgb([0x12; 3])
+        );
         let deep = image::ImageBuffer::from_pixel(1, 1, Rgba([0xffff_u16, 0, 0x80ff, 0xffff]));
-        assert_eq!(to_rgb(&DynamicImage::ImageRgba16(deep)).get_pixel(0, 0), &Rgb([255, 0, 0x80]));
+        assert_eq!(
+            to_rgb(&DynamicImage::ImageRgba16(deep)).get_pixel(0, 0),
+            &Rgb([255, 0, 0x80])
+        );
     }
 
     #[test]
     fn limits_hold_before_pixels_are_decoded() {
         let bytes = png(&DynamicImage::ImageRgb8(RgbImage::new(300, 20)));
-        let limits = ImageLimits { side: 299, ..ImageLimits::default() };
+        let limits = ImageLimits {
+            side: 299,
+            ..ImageLimits::default()
+        };
         let error = decode_image("page.png", &bytes, &limits).unwrap_err();
-        assert_eq!(error.to_string(), "image page.png: 300 x 20 pixels is too large: a side may have 299 pixels");
-        let limits = ImageLimits { pixels: 5999, ..ImageLimits::default() };
-        assert!(matches!(decode_image("x", &bytes, &limits), Err(ModelError::ImageTooLarge { .. })));
-        let limits = ImageLimits { memory: 100, ..ImageLimits::default() };
-        assert!(matches!(decode_image("x", &bytes, &limits), Err(ModelError::Image { .. })));
-        assert_eq!(decode_image("x", &bytes, &ImageLimits::default()).unwrap().width(), 300);
+        assert_eq!(
+            error.to_string(),
+            "image page.png: 300 x 20 pixels is too large: a side may have 299 pixels"
+        );
+        let limits = ImageLimits {
+            pixels: 5999,
+            ..ImageLimits::default()
+        };
+        assert!(matches!(
+            decode_image("x", &bytes, &limits),
+            Err(ModelError::ImageTooLarge { .. })
+        ));
+        let limits = ImageLimits {
+            memory: 100,
+            ..ImageLimits::default()
+        };
+        assert!(matches!(
+            decode_image("x", &bytes, &limits),
+            Err(ModelError::Image { .. })
+        ));
+        assert_eq!(
+            decode_image("x", &bytes, &ImageLimits::default())
+                .unwrap()
+                .width(),
+            300
+        );
     }
 
     #[test]
@@ -181,25 +246,47 @@ mod tests {
         let crc = crc32(&bytes[12..29]);
         bytes[29..33].copy_from_slice(&crc.to_be_bytes());
         let error = decode_image("bomb.png", &bytes, &ImageLimits::default()).unwrap_err();
-        assert!(matches!(error, ModelError::ImageTooLarge { width: 60_000, height: 60_000, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                ModelError::ImageTooLarge {
+                    width: 60_000,
+                    height: 60_000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(u32::MAX, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+            })
         })
     }
 
     #[test]
     fn broken_images_are_named() {
         let limits = ImageLimits::default();
-        let error = decode_image("notes.txt", b"hello", &limits).unwrap_err().to_string();
-        assert!(error.starts_with("image notes.txt: not an image of a known format"), "{error}");
+        let error = decode_image("notes.txt", b"hello", &limits)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("image notes.txt: not an image of a known format"),
+            "{error}"
+        );
         let bytes = png(&DynamicImage::ImageRgb8(RgbImage::new(30, 20)));
         assert!(decode_image("half.png", &bytes[..bytes.len() / 2], &limits).is_err());
         let missing = load_image(Path::new("/nowhere/page.png"), &limits).unwrap_err();
         assert!(matches!(missing, ModelError::Io { .. }));
         let folder = tempfile::tempdir().unwrap();
-        assert!(load_image(folder.path(), &limits).unwrap_err().to_string().contains("is a folder"));
+        assert!(
+            load_image(folder.path(), &limits)
+                .unwrap_err()
+                .to_string()
+                .contains("is a folder")
+        );
     }
 }

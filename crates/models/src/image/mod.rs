@@ -5,7 +5,9 @@ mod load;
 mod processor;
 mod resize;
 
-pub use layout::{ImageLayout, PixelRect, Region, TokenPlace, TokenSource, best_resolution, fitted_size, unpadded};
+pub use layout::{
+    ImageLayout, PixelRect, Region, TokenPlace, TokenSource, best_resolution, fitted_size, unpadded,
+};
 pub use load::{ImageLimits, decode_image, load_image, to_rgb};
 pub use processor::{ImageProcessor, PixelTiles};
 pub use resize::{Filter, resize};

@@ -50,13 +50,23 @@ impl ImageProcessor {
             }
             None => (dir.join("preprocessor_config.json"), Self::new(model)),
         };
-        let mismatch = |key: &str, problem: String| ModelError::Config { path: file.clone(), key: key.into(), problem };
+        let mismatch = |key: &str, problem: String| ModelError::Config {
+            path: file.clone(),
+            key: key.into(),
+            problem,
+        };
         if processor.tile != model.vision.image_size {
-            let problem = format!("{} pixels, but the vision tower takes {}", processor.tile, model.vision.image_size);
+            let problem = format!(
+                "{} pixels, but the vision tower takes {}",
+                processor.tile, model.vision.image_size
+            );
             return Err(mismatch("crop_size", problem));
         }
         if processor.pinpoints != model.image_grid_pinpoints {
-            return Err(mismatch("image_grid_pinpoints", "other than in config.json".into()));
+            return Err(mismatch(
+                "image_grid_pinpoints",
+                "other than in config.json".into(),
+            ));
         }
         Ok(processor)
     }
@@ -74,7 +84,12 @@ impl ImageProcessor {
     fn new(model: &LlavaNextConfig) -> Self {
         let tile = model.vision.image_size;
         let values = normalised_values(1.0 / 255.0, Some((CLIP_MEAN, CLIP_STD)));
-        Self { tile, pinpoints: model.image_grid_pinpoints.clone(), filter: Filter::Bicubic, values }
+        Self {
+            tile,
+            pinpoints: model.image_grid_pinpoints.clone(),
+            filter: Filter::Bicubic,
+            values,
+        }
     }
 
     /// Reads the settings: the whole of `preprocessor_config.json`, or `image_processor` in `processor_config.json`.
@@ -82,9 +97,15 @@ impl ImageProcessor {
         let root = file.fields();
         let fields = root.object("image_processor")?.unwrap_or(root);
         match fields.string("image_processor_type")? {
-            None | Some("LlavaNextImageProcessor" | "LlavaNextImageProcessorFast" | "LlavaNextImageProcessorPil") => {}
+            None
+            | Some(
+                "LlavaNextImageProcessor"
+                | "LlavaNextImageProcessorFast"
+                | "LlavaNextImageProcessorPil",
+            ) => {}
             Some(other) => {
-                let problem = format!("unknown image processor {other}; known is LlavaNextImageProcessor");
+                let problem =
+                    format!("unknown image processor {other}; known is LlavaNextImageProcessor");
                 return Err(fields.error("image_processor_type", problem));
             }
         }
@@ -99,7 +120,11 @@ impl ImageProcessor {
         } else {
             1.0
         };
-        let statistics = if fields.flag("do_normalize", true)? { Some(read_statistics(&fields)?) } else { None };
+        let statistics = if fields.flag("do_normalize", true)? {
+            Some(read_statistics(&fields)?)
+        } else {
+            None
+        };
         Ok(Self {
             tile,
             pinpoints: read_pinpoints(&fields, tile)?,
@@ -121,7 +146,10 @@ impl ImageProcessor {
         image: &DynamicImage,
         patch: usize,
     ) -> Result<(PixelTiles, ImageLayout), ModelError> {
-        let original = Size { height: image.height() as usize, width: image.width() as usize };
+        let original = Size {
+            height: image.height() as usize,
+            width: image.width() as usize,
+        };
         if original.area() == 0 {
             return Err(ModelError::image(name, "it is empty"));
         }
@@ -132,17 +160,31 @@ impl ImageProcessor {
 
     fn tiles(&self, image: &RgbImage, layout: &ImageLayout) -> PixelTiles {
         let side = self.tile;
-        let whole = resize(image, Size { height: side, width: side }, self.filter);
+        let whole = resize(
+            image,
+            Size {
+                height: side,
+                width: side,
+            },
+            self.filter,
+        );
         let canvas = self.canvas(image, layout.original, layout.canvas);
         let mut pixels = vec![0.0; layout.tile_count() * CHANNELS * side * side];
-        pixels.par_chunks_exact_mut(CHANNELS * side * side).enumerate().for_each(|(tile, out)| match tile.checked_sub(1) {
-            None => self.normalise(&whole, 0, 0, out),
-            Some(tile) => {
-                let (row, column) = (tile / layout.tiles.width, tile % layout.tiles.width);
-                self.normalise(&canvas, column * side, row * side, out);
-            }
-        });
-        PixelTiles { tiles: layout.tile_count(), side, pixels }
+        pixels
+            .par_chunks_exact_mut(CHANNELS * side * side)
+            .enumerate()
+            .for_each(|(tile, out)| match tile.checked_sub(1) {
+                None => self.normalise(&whole, 0, 0, out),
+                Some(tile) => {
+                    let (row, column) = (tile / layout.tiles.width, tile % layout.tiles.width);
+                    self.normalise(&canvas, column * side, row * side, out);
+                }
+            });
+        PixelTiles {
+            tiles: layout.tile_count(),
+            side,
+            pixels,
+        }
     }
 
     /// The image resized to fit and centered on black. The padding is normalised like any other pixel.
@@ -150,7 +192,10 @@ impl ImageProcessor {
         let fitted = fitted_size(original, size);
         let resized = resize(image, fitted, self.filter);
         let mut canvas = RgbImage::new(size.width as u32, size.height as u32);
-        let (x, y) = ((size.width - fitted.width) / 2, (size.height - fitted.height) / 2);
+        let (x, y) = (
+            (size.width - fitted.width) / 2,
+            (size.height - fitted.height) / 2,
+        );
         image::imageops::replace(&mut canvas, &resized, x as i64, y as i64);
         canvas
     }
@@ -162,7 +207,10 @@ impl ImageProcessor {
         for (channel, plane) in out.chunks_exact_mut(side * side).enumerate() {
             for (row, line) in plane.chunks_exact_mut(side).enumerate() {
                 let start = (y + row) * stride + x * CHANNELS + channel;
-                for (value, pixel) in line.iter_mut().zip(image.as_raw()[start..].iter().step_by(CHANNELS)) {
+                for (value, pixel) in line
+                    .iter_mut()
+                    .zip(image.as_raw()[start..].iter().step_by(CHANNELS))
+                {
                     *value = self.values[usize::from(*pixel)][channel];
                 }
             }
@@ -175,7 +223,10 @@ fn read_tile(fields: &Fields<'_>) -> Result<usize, ModelError> {
     let size = read_square(fields, "size")?.unwrap_or(224);
     let crop = read_square(fields, "crop_size")?.unwrap_or(224);
     if size != crop {
-        return Err(fields.error("crop_size", format!("{crop}, other than size, {size}, is not supported")));
+        return Err(fields.error(
+            "crop_size",
+            format!("{crop}, other than size, {size}, is not supported"),
+        ));
     }
     Ok(size)
 }
@@ -187,23 +238,38 @@ fn read_square(fields: &Fields<'_>, key: &str) -> Result<Option<usize>, ModelErr
         Some(value) if value.is_number() => return fields.size(key, MAX_SIDE),
         Some(_) => {}
     }
-    let Some(object) = fields.object(key)? else { return Ok(None) };
+    let Some(object) = fields.object(key)? else {
+        return Ok(None);
+    };
     if let Some(edge) = object.size("shortest_edge", MAX_SIDE)? {
         return Ok(Some(edge));
     }
-    match (object.size("height", MAX_SIDE)?, object.size("width", MAX_SIDE)?) {
+    match (
+        object.size("height", MAX_SIDE)?,
+        object.size("width", MAX_SIDE)?,
+    ) {
         (Some(height), Some(width)) if height == width => Ok(Some(height)),
-        (Some(height), Some(width)) => Err(fields.error(key, format!("{height} x {width}: only squares are supported"))),
+        (Some(height), Some(width)) => Err(fields.error(
+            key,
+            format!("{height} x {width}: only squares are supported"),
+        )),
         _ => Err(fields.error(key, "has neither shortest_edge nor height and width")),
     }
 }
 
 fn read_filter(fields: &Fields<'_>) -> Result<Filter, ModelError> {
-    let Some(number) = fields.get("resample") else { return Ok(Filter::Bicubic) };
+    let Some(number) = fields.get("resample") else {
+        return Ok(Filter::Bicubic);
+    };
     number
         .as_u64()
         .and_then(Filter::from_number)
-        .ok_or_else(|| fields.error("resample", format!("{number} is not a supported filter (1 to 5, as in Pillow)")))
+        .ok_or_else(|| {
+            fields.error(
+                "resample",
+                format!("{number} is not a supported filter (1 to 5, as in Pillow)"),
+            )
+        })
 }
 
 fn read_statistics(fields: &Fields<'_>) -> Result<([f32; CHANNELS], [f32; CHANNELS]), ModelError> {
@@ -216,7 +282,10 @@ fn read_statistics(fields: &Fields<'_>) -> Result<([f32; CHANNELS], [f32; CHANNE
 }
 
 /// What every pixel value becomes: rescaled in f64, normalised in f32, as numpy does it in transformers.
-fn normalised_values(scale: f64, statistics: Option<([f32; CHANNELS], [f32; CHANNELS])>) -> Vec<[f32; CHANNELS]> {
+fn normalised_values(
+    scale: f64,
+    statistics: Option<([f32; CHANNELS], [f32; CHANNELS])>,
+) -> Vec<[f32; CHANNELS]> {
     let (mean, std) = statistics.unwrap_or(([0.0; CHANNELS], [1.0; CHANNELS]));
     (0..=255_u8)
         .map(|value| {

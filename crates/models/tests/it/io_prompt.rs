@@ -15,7 +15,10 @@ struct Case {
 
 impl Case {
     fn open(name: &str) -> Self {
-        Self { about: json(&format!("{name}.json")), tensors: Tensors::open(&format!("{name}.safetensors")) }
+        Self {
+            about: json(&format!("{name}.json")),
+            tensors: Tensors::open(&format!("{name}.safetensors")),
+        }
     }
 
     fn text(&self, key: &str) -> &str {
@@ -23,11 +26,20 @@ impl Case {
     }
 
     fn ids(&self, key: &str) -> Vec<u32> {
-        self.tensors.i64(key).iter().map(|id| u32::try_from(*id).unwrap()).collect()
+        self.tensors
+            .i64(key)
+            .iter()
+            .map(|id| u32::try_from(*id).unwrap())
+            .collect()
     }
 
     fn images(&self) -> Vec<&str> {
-        self.about["images"].as_array().unwrap().iter().map(|image| image.as_str().unwrap()).collect()
+        self.about["images"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|image| image.as_str().unwrap())
+            .collect()
     }
 }
 
@@ -43,7 +55,11 @@ fn prompt_ids(model: &str, case: &Case, expansions: &[usize]) -> Vec<u32> {
     let mut expansions = expansions.iter();
     let mut ids = Vec::new();
     for id in tokenizer.encode_prompt(&prompt).unwrap() {
-        let times = if Some(id) == placeholder { *expansions.next().unwrap() } else { 1 };
+        let times = if Some(id) == placeholder {
+            *expansions.next().unwrap()
+        } else {
+            1
+        };
         ids.extend(std::iter::repeat_n(id, times));
     }
     assert!(expansions.next().is_none());
@@ -54,7 +70,11 @@ fn prompt_ids(model: &str, case: &Case, expansions: &[usize]) -> Vec<u32> {
 fn llama_prompts_become_the_reference_ids() {
     for name in ["llama/case_0", "llama/case_1"] {
         let case = Case::open(name);
-        assert_eq!(prompt_ids("llama", &case, &[]), case.ids("input_ids"), "{name}");
+        assert_eq!(
+            prompt_ids("llama", &case, &[]),
+            case.ids("input_ids"),
+            "{name}"
+        );
     }
 }
 
@@ -64,7 +84,11 @@ fn llava_next_prompts_become_the_reference_ids_and_pixels() {
     let config = LlavaNextConfig::read(&ConfigFile::open(&dir).unwrap()).unwrap();
     let processor = ImageProcessor::open(&dir, &config).unwrap();
     let mut worst = 0.0_f32;
-    for name in ["llava-next-mistral/case_0", "llava-next-mistral/case_1", "llava-next-mistral/case_2"] {
+    for name in [
+        "llava-next-mistral/case_0",
+        "llava-next-mistral/case_1",
+        "llava-next-mistral/case_2",
+    ] {
         let case = Case::open(name);
         let wanted = case.tensors.f32("pixel_values");
         let images = case.images();
@@ -72,7 +96,9 @@ fn llava_next_prompts_become_the_reference_ids_and_pixels() {
         let mut expansions = Vec::new();
         for (i, file) in images.iter().enumerate() {
             let image = load_image(&golden(file), &ImageLimits::default()).unwrap();
-            let (tiles, layout) = processor.process(file, &image, config.vision.patch_size).unwrap();
+            let (tiles, layout) = processor
+                .process(file, &image, config.vision.patch_size)
+                .unwrap();
             expansions.push(layout.tokens.len());
             // The reference fills up with zero tiles to the image with most tiles.
             let (wanted, padding) = wanted[i * room..(i + 1) * room].split_at(tiles.pixels.len());
@@ -81,7 +107,11 @@ fn llava_next_prompts_become_the_reference_ids_and_pixels() {
                 worst = worst.max((x - y).abs());
             }
         }
-        assert_eq!(prompt_ids("llava-next-mistral", &case, &expansions), case.ids("input_ids"), "{name}");
+        assert_eq!(
+            prompt_ids("llava-next-mistral", &case, &expansions),
+            case.ids("input_ids"),
+            "{name}"
+        );
     }
     println!("pixel values: largest deviation {worst:e}");
     assert!(worst <= 1e-5, "{worst}");
@@ -93,7 +123,9 @@ fn generated_ids_decode_to_the_reference_text() {
         let tokenizer = TextTokenizer::open(&golden(&format!("models/{model}"))).unwrap();
         for k in 0..cases {
             let case = Case::open(&format!("{model}/case_{k}"));
-            let text = tokenizer.decode_with_special(&case.ids("generated_ids")).unwrap();
+            let text = tokenizer
+                .decode_with_special(&case.ids("generated_ids"))
+                .unwrap();
             assert_eq!(text, case.text("generated_text"), "{model} case {k}");
         }
     }
