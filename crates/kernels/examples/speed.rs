@@ -1,8 +1,11 @@
 //! Speed of the kernels, path by path: `cargo run --release -p whittle-kernels --example speed`.
 
+use std::fmt::Write;
 use std::time::Instant;
 
-use whittle_kernels::{Elements, Isa, Kernels, Matrix, bf16, f16};
+use whittle_kernels::{
+    Elements, Heads, Isa, KernelError, Kernels, KvView, Mask, Matrix, RowStatistics, bf16, f16,
+};
 
 /// CPU seconds that the threads of this process have used, where the system tells (Linux).
 fn cpu_seconds() -> Option<f64> {
@@ -43,61 +46,122 @@ fn noise(n: usize) -> Vec<f32> {
     (0..n).map(|_| next()).collect()
 }
 
-fn matrix_products(kernels: Kernels) {
+/// The same numbers in all element types.
+struct Weights(Vec<f32>, Vec<f16>, Vec<bf16>);
+
+impl Weights {
+    fn new(n: usize) -> Self {
+        let f32 = noise(n);
+        let f16 = f32.iter().map(|&x| f16::from_f32(x)).collect();
+        let bf16 = f32.iter().map(|&x| bf16::from_f32(x)).collect();
+        Self(f32, f16, bf16)
+    }
+
+    fn kinds(&self) -> [(&'static str, Elements<'_>); 3] {
+        [
+            ("f32", Elements::F32(&self.0)),
+            ("f16", Elements::F16(&self.1)),
+            ("bf16", Elements::BF16(&self.2)),
+        ]
+    }
+}
+
+fn matrix_products(kernels: Kernels) -> Result<(), KernelError> {
     for (m, n, k) in [
         (2048, 2048, 2048),
         (577, 1024, 1024),
         (64, 2048, 2048),
         (8, 2048, 2048),
+        (1, 32_768, 2048),
     ] {
-        let (x, w) = (noise(m * k), noise(n * k));
-        let (w16, wb) = (
-            w.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>(),
-            w.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(),
-        );
-        let mut out = vec![0.0; m * n];
-        let mut line = format!("matmul {m}x{n}x{k}:");
-        for (name, e) in [
-            ("f32", Elements::F32(&w)),
-            ("f16", Elements::F16(&w16)),
-            ("bf16", Elements::BF16(&wb)),
-        ] {
-            let w = Matrix::new(e, n, k).unwrap();
+        let (x, weights, mut out) = (noise(m * k), Weights::new(n * k), vec![0.0; m * n]);
+        let mut line = format!("matmul {m} x {n} x {k}:");
+        for (name, e) in weights.kinds() {
+            let w = Matrix::new(e, n, k)?;
             let seconds = fastest(|| kernels.matmul(&mut out, &x, w, None));
-            line += &format!(
-                "  {name} {:.0} GFLOP/s",
-                2e-9 * (m * n * k) as f64 / seconds
-            );
+            if m == 1 {
+                let bytes = (n * k * e.dtype().size()) as f64;
+                write!(line, "  {name} {:.1} GB/s", 1e-9 * bytes / seconds).ok();
+            } else {
+                write!(
+                    line,
+                    "  {name} {:.0} GFLOP/s",
+                    2e-9 * (m * n * k) as f64 / seconds
+                )
+                .ok();
+            }
         }
         println!("{line}");
     }
+    Ok(())
 }
 
-fn matrix_vector_products(kernels: Kernels) {
-    let (n, k) = (32_768, 2048);
-    let (x, w) = (noise(k), noise(n * k));
-    let (w16, wb) = (
-        w.iter().map(|&x| f16::from_f32(x)).collect::<Vec<_>>(),
-        w.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>(),
-    );
-    let mut out = vec![0.0; n];
-    let mut line = format!("matvec {n}x{k}:");
-    for (name, e) in [
-        ("f32", Elements::F32(&w)),
-        ("f16", Elements::F16(&w16)),
-        ("bf16", Elements::BF16(&wb)),
-    ] {
-        let w = Matrix::new(e, n, k).unwrap();
-        let seconds = fastest(|| kernels.matmul(&mut out, &x, w, None));
-        line += &format!(
-            "  {name} {:.1} GB/s",
-            1e-9 * (n * k * e.dtype().size()) as f64 / seconds
-        );
+fn attention(kernels: Kernels) -> Result<(), KernelError> {
+    let heads = Heads {
+        query: 16,
+        kv: 4,
+        dim: 128,
+    };
+    let scale = 128_f32.sqrt().recip();
+    for m in [2048, 8192] {
+        let (q, cache) = (noise(m * 2048), Weights::new(m * 128));
+        let mut out = vec![0.0; q.len()];
+        let mut line = format!("attention of {m} tokens, 16 / 4 heads of 128:");
+        for (name, e) in cache.kinds() {
+            if name == "f16" {
+                continue;
+            }
+            let views = vec![KvView::contiguous(e, e, m); 4];
+            let mut rows = RowStatistics::new(32, 16);
+            let mask = Mask::Causal { offset: 0 };
+            let prefill = fastest(|| {
+                kernels.prefill_attention(
+                    &mut out,
+                    &q,
+                    &views,
+                    heads,
+                    mask,
+                    scale,
+                    Some(&mut rows),
+                );
+            });
+            let tail = &q[(m - 32) * 2048..];
+            let mut failed = None;
+            let statistics = fastest(|| {
+                let found = kernels.attention_statistics(
+                    tail,
+                    m - 32,
+                    &views,
+                    heads,
+                    scale,
+                    0.01,
+                    Some(&rows),
+                );
+                failed = found.err();
+            });
+            failed.map_or(Ok(()), Err)?;
+            let decode = fastest(|| {
+                kernels.decode_attention(&mut out[..2048], &q[..2048], &views, heads, scale);
+            });
+            let flops = 2.0 * 16.0 * 128.0 * (m * m) as f64;
+            let bytes = (2 * 4 * m * 128 * e.dtype().size()) as f64;
+            write!(
+                line,
+                "  {name}: prefill {:.0} ms ({:.0} GFLOP/s), statistics of 32 rows {:.2} ms, decode {:.3} ms ({:.1} GB/s)",
+                prefill * 1e3,
+                flops / prefill * 1e-9,
+                statistics * 1e3,
+                decode * 1e3,
+                bytes / decode * 1e-9,
+            )
+            .ok();
+        }
+        println!("{line}");
     }
-    println!("{line}");
+    Ok(())
 }
 
-fn main() {
+fn main() -> Result<(), KernelError> {
     // WHITTLE_ISA names the only path to measure; the scalar one is measured only if it is named.
     let only = std::env::var("WHITTLE_ISA").ok();
     println!("{} threads", whittle_kernels::threads());
@@ -109,7 +173,8 @@ fn main() {
             continue;
         };
         println!("{}", isa.name());
-        matrix_products(kernels);
-        matrix_vector_products(kernels);
+        matrix_products(kernels)?;
+        attention(kernels)?;
     }
+    Ok(())
 }

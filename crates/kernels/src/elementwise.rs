@@ -42,7 +42,7 @@ fn for_rows(isa: Isa, out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&
                         bias,
                         eps,
                     },
-                )
+                );
             }
         });
 }
@@ -256,7 +256,7 @@ impl Function for GeluTanh {
         // SAFETY: passed on to the caller.
         unsafe {
             let cubic = x.mul(x).mul(V::splat(0.044_715)).mul_add(x, x);
-            times_sigmoid(x, cubic.mul(V::splat(1.595_769_1)))
+            times_sigmoid(x, cubic.mul(V::splat(1.595_769)))
         }
     }
 }

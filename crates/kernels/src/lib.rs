@@ -238,7 +238,7 @@ impl Kernels {
         match self.isa {
             Isa::Scalar => scalar::prefill_attention(out, q, kv, heads, mask, scale, statistics),
             isa => {
-                attention::prefill_attention(isa, Some(out), q, kv, heads, mask, scale, statistics)
+                attention::prefill_attention(isa, Some(out), q, kv, heads, mask, scale, statistics);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! NEON: four lanes, thirty-two registers.
 
+#[allow(clippy::wildcard_imports)] // the intrinsics
 use std::arch::aarch64::*;
 
 use half::slice::HalfFloatSliceExt;

@@ -28,7 +28,7 @@ pub(crate) unsafe fn exp<V: Vector>(x: V) -> V {
     let p = p.mul_add(r, c!(8.333_452e-3));
     let p = p.mul_add(r, c!(4.166_579_6e-2));
     let p = p.mul_add(r, c!(1.666_666_5e-1));
-    let p = p.mul_add(r, c!(5.000_000_1e-1));
+    let p = p.mul_add(r, c!(0.5));
     let p = p.mul_add(r.mul(r), r).add(c!(1.0));
     x.select_less(lowest, c!(0.0), p.scale(n))
 }
@@ -60,7 +60,7 @@ pub(crate) unsafe fn erf<V: Vector>(x: V) -> V {
     let low = c!(-3.883_964_4e-3).mul_add(t, c!(2.425_462_2e-2));
     let far = far.mul_add(s, low);
     let far = far.mul_add(t, c!(-1.067_778_8e-1));
-    let far = far.mul_add(t, c!(-6.348_466_9e-1));
+    let far = far.mul_add(t, c!(-0.634_846_7));
     let far = far.mul_add(t, c!(-1.287_175_1e-1));
     let far = far.mul_add(t, c!(0.0).sub(t));
     // Beyond 10 the polynomial has left its range, and the function is 1 to the last bit.

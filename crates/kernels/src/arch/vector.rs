@@ -114,7 +114,7 @@ pub(crate) trait Bf16Dot: Vector {
 
 /// A stored element type that vectors can be loaded from.
 pub(crate) trait Element: Copy + Send + Sync + 'static {
-    /// Reads V::LANES elements.
+    /// Reads `V::LANES` elements.
     ///
     /// # Safety
     /// As for [`Vector::load`].
@@ -123,7 +123,7 @@ pub(crate) trait Element: Copy + Send + Sync + 'static {
     /// Widens one element.
     fn widen(self) -> f32;
 
-    /// Reads `n` <= V::LANES elements; the remaining lanes are 0.
+    /// Reads `n` <= `V::LANES` elements; the remaining lanes are 0.
     ///
     /// # Safety
     /// As for [`Vector::load_partial`].

@@ -78,7 +78,7 @@ fn merge(out: &mut [f32], parts: &[&Mixed], head: usize) {
     for part in parts {
         let factor = (part.max[head] - max).exp();
         sum += part.sum[head] * factor;
-        for (out, mixed) in out.iter_mut().zip(&part.mixed[head * dim..]) {
+        for (out, mixed) in out.iter_mut().zip(&part.values[head * dim..]) {
             *out += mixed * factor;
         }
     }
@@ -100,7 +100,7 @@ struct Part<'a> {
 
 /// Values mixed by e^(score - max), and the sum of those weights, for each query head of a group.
 struct Mixed {
-    mixed: Vec<f32>,
+    values: Vec<f32>,
     max: Vec<f32>,
     sum: Vec<f32>,
 }
@@ -112,7 +112,7 @@ impl Operation for Part<'_> {
     unsafe fn run<V: Vector>(self) -> Mixed {
         let (dim, group) = (self.dim, self.q.len() / self.dim);
         let mut found = Mixed {
-            mixed: vec![0.0; group * dim],
+            values: vec![0.0; group * dim],
             max: vec![f32::NEG_INFINITY; group],
             sum: vec![0.0; group],
         };
@@ -128,7 +128,7 @@ impl Operation for Part<'_> {
                         Elements::F32(keys) => score::<V, _>(&mut scores, &tiles, keys, dim, group),
                         Elements::F16(keys) => score::<V, _>(&mut scores, &tiles, keys, dim, group),
                         Elements::BF16(keys) => {
-                            score::<V, _>(&mut scores, &tiles, keys, dim, group)
+                            score::<V, _>(&mut scores, &tiles, keys, dim, group);
                         }
                     }
                     for head in 0..group {
@@ -136,13 +136,13 @@ impl Operation for Part<'_> {
                     }
                     match chunk.values.slice(range) {
                         Elements::F32(values) => {
-                            mix::<V, _>(&mut found.mixed, &scores, values, dim, group)
+                            mix::<V, _>(&mut found.values, &scores, values, dim, group);
                         }
                         Elements::F16(values) => {
-                            mix::<V, _>(&mut found.mixed, &scores, values, dim, group)
+                            mix::<V, _>(&mut found.values, &scores, values, dim, group);
                         }
                         Elements::BF16(values) => {
-                            mix::<V, _>(&mut found.mixed, &scores, values, dim, group)
+                            mix::<V, _>(&mut found.values, &scores, values, dim, group);
                         }
                     }
                 }
@@ -256,8 +256,8 @@ unsafe fn soften<V: Vector>(found: &mut Mixed, scores: &mut [f32], head: usize, 
         if old != max {
             let factor = (old - max).exp();
             found.sum[head] *= factor;
-            let dim = found.mixed.len() / found.max.len();
-            for mixed in &mut found.mixed[head * dim..(head + 1) * dim] {
+            let dim = found.values.len() / found.max.len();
+            for mixed in &mut found.values[head * dim..(head + 1) * dim] {
                 *mixed *= factor;
             }
         }

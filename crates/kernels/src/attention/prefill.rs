@@ -1,4 +1,4 @@
-//! Streaming attention (the scheme of FlashAttention, arXiv 2205.14135): a block of query rows meets one block of keys
+//! Streaming attention (the scheme of `FlashAttention`, arXiv 2205.14135): a block of query rows meets one block of keys
 //! after the other, keeping a running maximum and sum per row; scores exist for one pair of blocks at a time.
 //!
 //! One KV head at a time is packed as a whole (transposed keys, padded values); all its query blocks share that.
@@ -15,6 +15,7 @@ use crate::{Heads, Isa, KvView, Mask, RowStatistics};
 const KEYS: usize = 128;
 
 /// See [`crate::Kernels::prefill_attention`]. Without `out` only the statistics are computed, and no value is read.
+#[allow(clippy::too_many_arguments)] // the operands of the operation
 pub(crate) fn prefill_attention(
     isa: Isa,
     out: Option<&mut [f32]>,
@@ -254,7 +255,7 @@ impl Job<'_> {
                         taken,
                         columns,
                         tiles,
-                    )
+                    );
                 };
             }
         }
@@ -272,7 +273,7 @@ impl Job<'_> {
                     &scratch.mixed[r * columns..],
                     max[r],
                     sum[r],
-                )
+                );
             };
         }
     }

@@ -17,6 +17,7 @@ const KEYS: usize = 512;
 const MAX_WIDTH: usize = 32;
 
 /// See [`crate::Kernels::attention_statistics`]; scores may come out NaN, which the caller checks.
+#[allow(clippy::too_many_arguments)] // the operands of the operation
 pub(crate) fn attention_statistics(
     isa: Isa,
     q: &[f32],

@@ -62,7 +62,7 @@ pub(super) fn matmul_single<E: Element>(
                     strip,
                     panels,
                 },
-            )
+            );
         }
     });
 }
@@ -92,7 +92,7 @@ pub(super) fn matmul_paired(
                     strip,
                     panels,
                 },
-            )
+            );
         }
     });
 }

@@ -21,7 +21,7 @@ pub(super) fn matmul<E: Element>(
 ) {
     let (m, n) = (x.len() / k, w.len() / k);
     let packed;
-    let (x, panel_rows) = if m == 1 {
+    let (x, height) = if m == 1 {
         (x, 1)
     } else {
         packed = pack(isa, x, k);
@@ -39,7 +39,7 @@ pub(super) fn matmul<E: Element>(
             x,
             w,
             bias,
-            panel_rows,
+            height,
         };
         // SAFETY: `isa` is one that the machine has; each task has its own weight rows, and with them its own columns
         // of `out`.
@@ -63,7 +63,7 @@ fn pack(isa: Isa, x: &[f32], k: usize) -> Vec<f32> {
 }
 
 /// The products of all `x` with some weight rows, the first of which is row `first` of [n, k]. `x` is one plain row or
-/// packed, as `panel_rows` says.
+/// packed, as `height` says.
 struct Rows<'a, E> {
     out: SharedMut<'a, f32>,
     first: usize,
@@ -73,12 +73,12 @@ struct Rows<'a, E> {
     x: &'a [f32],
     w: &'a [E],
     bias: Option<&'a [f32]>,
-    panel_rows: usize,
+    height: usize,
 }
 
 impl<E: Element> Rows<'_, E> {
     /// # Safety
-    /// The CPU has V's instruction set, and no other task writes these columns. R is `panel_rows`.
+    /// The CPU has V's instruction set, and no other task writes these columns. R is `height`.
     #[inline(always)]
     unsafe fn run_tiles<V: Vector, const R: usize>(&self) {
         let rows = self.w.len() / self.k;
@@ -116,7 +116,7 @@ impl<E: Element> Operation for Rows<'_, E> {
     unsafe fn run<V: Vector>(self) {
         // SAFETY: passed on to the caller.
         unsafe {
-            match self.panel_rows {
+            match self.height {
                 1 => self.run_tiles::<V, 1>(),
                 6 if V::DOT_ROWS == 6 => self.run_tiles::<V, 6>(),
                 3 if V::DOT_ROWS == 3 => self.run_tiles::<V, 3>(),

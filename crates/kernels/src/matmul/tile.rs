@@ -29,8 +29,8 @@ pub(crate) unsafe fn dot_tile<V: Vector, E: Element, const R: usize>(
             }
             for (c, w) in w.into_iter().enumerate() {
                 let w: V = E::load(w.add(s * V::LANES));
-                for r in 0..R {
-                    sums[r][c] = factors[r].mul_add(w, sums[r][c]);
+                for (sums, factor) in sums.iter_mut().zip(factors) {
+                    sums[c] = factor.mul_add(w, sums[c]);
                 }
             }
         }
@@ -39,9 +39,9 @@ pub(crate) unsafe fn dot_tile<V: Vector, E: Element, const R: usize>(
             let x = x.add(steps * R * V::LANES);
             for (c, w) in w.into_iter().enumerate() {
                 let w: V = E::load_partial(w.add(steps * V::LANES), rest);
-                for r in 0..R {
+                for (r, sums) in sums.iter_mut().enumerate() {
                     let x = V::load_partial(x.add(r * V::LANES), rest);
-                    sums[r][c] = x.mul_add(w, sums[r][c]);
+                    sums[c] = x.mul_add(w, sums[c]);
                 }
             }
         }

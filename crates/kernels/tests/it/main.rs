@@ -1,4 +1,5 @@
 //! Every path against the scalar one, and that one against formulas, over random shapes.
+#![allow(clippy::unwrap_used)] // clippy allows it in test functions, but not in their helpers
 
 mod attention;
 mod elementwise;

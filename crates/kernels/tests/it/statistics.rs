@@ -211,7 +211,7 @@ fn nan_is_an_error_that_names_the_place() {
                 .unwrap_err();
             match error {
                 KernelError::NotFinite { kv_head, .. } => {
-                    assert_eq!(kv_head, place, "{what} {:?}", kernels.isa())
+                    assert_eq!(kv_head, place, "{what} {:?}", kernels.isa());
                 }
                 other => panic!("{other}"),
             }

@@ -1,5 +1,6 @@
 //! AVX2 with FMA and F16C: eight lanes, sixteen registers.
 
+#[allow(clippy::wildcard_imports)] // the intrinsics
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};

@@ -1,5 +1,6 @@
 //! AVX-512 F, BW, DQ and VL, with or without BF16: sixteen lanes, thirty-two registers.
 
+#[allow(clippy::wildcard_imports)] // the intrinsics
 use std::arch::x86_64::*;
 
 use half::{bf16, f16};
