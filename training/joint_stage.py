@@ -25,6 +25,13 @@ def forward(model, images, batch, prefix):
     return visual, model.decode(page, positions, None, *packed)
 
 
+def naming(seen, headers, table):
+    """How badly the visual tokens of printed cells name their contents."""
+    content = torch.from_numpy(np.stack([h["content"] for h in headers]))
+    shown = content > 0
+    return F.cross_entropy(seen[shown] @ table.T * 4 - 2 * (table**2).sum(-1), content[shown])
+
+
 @torch.no_grad()
 def evaluate(model, stream, encoder, prefix, first_seed, count, limit=12, batch_size=16):
     """Exact answers, teacher forced: an answer counts if every token of it is the most likely one."""
@@ -71,7 +78,7 @@ def main():
     column_of_cell = np.broadcast_to(PREFIX + cells.numpy(), (a.batch, len(cells)))
     prefix = torch.tensor([tokenizer.convert_tokens_to_ids(["<s>", "[INST]"])])
     optimizer = torch.optim.AdamW(model.parameters(), lr=a.rate, betas=(0.9, 0.98), weight_decay=0.01)
-    source = pages(a.stream, a.first_seed, 1 << 40)
+    source, texts = pages(a.stream, a.first_seed, 1 << 40), pages(a.stream, a.first_seed, 1 << 40, "text")
     totals, sums, started, begin = defaultdict(lambda: [0, 0]), np.zeros(4), time.time(), time.time()
     step, progress = 0, 0.0
     while progress < 1:
@@ -81,12 +88,11 @@ def main():
         batch = question_batch(headers, encoder, a.limit, rng, WEIGHTS)
         visual, output = forward(model, np.stack(images), batch, prefix)
         parts = losses(model, output, batch, headers, column_of_cell, PREFIX + VISUAL, None)
-        # The towers keep naming the glyphs, so that reading is not lost while answering is learnt.
-        content = torch.from_numpy(np.stack([h["content"] for h in headers]))
-        shown = content > 0
-        logits = visual[:, cells][shown] @ table.T * 4 - 2 * (table**2).sum(-1)
-        name = F.cross_entropy(logits, content[shown])
-        loss = parts[0] + 0.3 * parts[1] + 0.1 * parts[2] + 0.1 * name
+        # The tower goes on naming glyphs, also on pages full of them, which cost it little.
+        name = naming(visual[:, cells], headers, table)
+        dense, dense_images = zip(*(next(texts) for _ in range(a.batch // 4)))
+        name = name + naming(model.visual(page_tiles(np.stack(dense_images)), len(dense))[:, cells], dense, table)
+        loss = parts[0] + 0.3 * parts[1] + 0.1 * parts[2] + 0.2 * name
         for group in optimizer.param_groups:
             group["lr"] = a.rate * min(1, step / 100) * max(0.02, 1 - progress)
         optimizer.zero_grad()

@@ -165,7 +165,7 @@ pub(crate) fn draw(canvas: &mut Canvas, rng: &mut ChaCha8Rng) -> Vec<Question> {
         0
     };
 
-    let shift = (rng.random_range(-2..=2), rng.random_range(-2..=2));
+    let shift = (rng.random_range(-1..=1), rng.random_range(-1..=1));
     let mut questions = Vec::new();
     let mut prices = Vec::new();
     for (i, line) in lines.iter().enumerate() {

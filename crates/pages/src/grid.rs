@@ -29,7 +29,7 @@ pub(crate) fn draw(canvas: &mut Canvas, rng: &mut ChaCha8Rng) -> Vec<Question> {
 
     let origin = |start: usize, i: usize| start + 1 + i * PITCH;
     let label = |i: usize| char::from(b'1' + i as u8).to_string();
-    let shift = (rng.random_range(-3..=3), rng.random_range(-3..=3));
+    let shift = (rng.random_range(-2..=2), rng.random_range(-2..=2));
     for c in 0..columns {
         canvas.text(pen, &label(c), top, origin(left, c), shift);
     }

@@ -9,7 +9,7 @@ const PUNCTUATION: &[u8] = b":./-";
 
 pub(crate) fn draw(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
     // Lines touch, so they share their vertical shift.
-    let dy = rng.random_range(-3..=3);
+    let dy = rng.random_range(-2..=2);
     for row in 0..CELLS {
         let pen = canvas.pen(rng);
         let column = rng.random_range(0..3);
@@ -19,7 +19,7 @@ pub(crate) fn draw(canvas: &mut Canvas, rng: &mut ChaCha8Rng) {
             text.trim_end(),
             row,
             column,
-            (rng.random_range(-3..=3), dy),
+            (rng.random_range(-2..=2), dy),
         );
     }
 }
