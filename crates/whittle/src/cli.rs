@@ -1,0 +1,150 @@
+//! The arguments of `whittle`, its exit codes and how errors look.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{ask, bench, compare, eval, inspect, pages};
+
+/// Exit code of an error while running.
+pub(crate) const FAILED: u8 = 1;
+/// Exit code of wrong usage, as clap has it.
+pub(crate) const USAGE: u8 = 2;
+/// Exit code after Ctrl-C: 128 + SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Ask a vision-language model with a tenth of its KV cache.
+///
+/// Right after reading the prompt, whittle keeps the cache entries that the question looks at (VL-Cache,
+/// arXiv 2410.23317) and gives the memory of the rest back.
+#[derive(Parser)]
+#[command(name = "whittle", version, styles = STYLES, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 success, 1 error while running, 2 wrong usage, 130 interrupted.
+Colours are off when NO_COLOR is set or the output is not a terminal.";
+
+/// What `whittle` can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Ask a question about images.
+    Ask(ask::Arguments),
+    /// Run one prompt under several policies and budgets, side by side.
+    Compare(compare::Arguments),
+    /// Measure accuracy per task, policy and budget on generated pages.
+    Eval(eval::Arguments),
+    /// Show what a checkpoint is and how much memory it takes.
+    Inspect(inspect::Arguments),
+    /// Measure time and memory on a random-weight model.
+    Bench(bench::Arguments),
+    #[command(hide = true)]
+    BenchOne(bench::one::Arguments),
+    /// Write generated pages and their questions.
+    Pages(pages::Arguments),
+}
+
+/// Wrong usage that clap cannot see, as a conflict between a flag and a file.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+/// The user pressed Ctrl-C.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Usage {}
+impl std::error::Error for Interrupted {}
+
+/// The exit code of an error and what to print: the error and its chain of causes.
+pub(crate) fn explain(error: &anyhow::Error) -> (u8, Option<String>) {
+    if error.is::<Interrupted>() {
+        return (INTERRUPTED, None);
+    }
+    // A reader that went away (`whittle ask ... | head`) is not an error worth a message.
+    let broken_pipe = error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    });
+    if broken_pipe {
+        return (FAILED, None);
+    }
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let mut text = format!("{red}error:{red:#} {error}\n");
+    let mut last = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        // Errors that repeat their source's text would print it twice.
+        if !last.contains(&cause) {
+            let _ = writeln!(text, "  caused by: {cause}");
+        }
+        last = cause;
+    }
+    (if error.is::<Usage>() { USAGE } else { FAILED }, Some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn errors_print_their_chain_once() {
+        let io = std::io::Error::new(std::io::ErrorKind::NotFound, "no such file");
+        let error = Err::<(), _>(io)
+            .context("cannot read config.json")
+            .context("cannot load the model")
+            .unwrap_err();
+        let (code, text) = explain(&error);
+        assert_eq!(code, FAILED);
+        let text = anstream::adapter::strip_str(&text.unwrap()).to_string();
+        assert_eq!(
+            text,
+            "error: cannot load the model\n  caused by: cannot read config.json\n  caused by: no such file\n"
+        );
+    }
+
+    #[test]
+    fn exit_codes() {
+        assert_eq!(
+            explain(&anyhow::Error::new(Usage("--x needs --y".into()))).0,
+            USAGE
+        );
+        assert_eq!(
+            explain(&anyhow::Error::new(Interrupted)),
+            (INTERRUPTED, None)
+        );
+        let pipe = anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+            .context("cannot write");
+        assert_eq!(explain(&pipe), (FAILED, None));
+    }
+}

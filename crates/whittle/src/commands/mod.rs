@@ -1,0 +1,36 @@
+//! One file per subcommand.
+
+pub(crate) mod ask;
+pub(crate) mod bench;
+pub(crate) mod compare;
+pub(crate) mod eval;
+pub(crate) mod inspect;
+pub(crate) mod pages;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{Arguments, Command};
+
+/// Runs the chosen subcommand.
+pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    match arguments.command {
+        Command::Ask(arguments) => ask::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::BenchOne(arguments) => bench::one::run(&arguments),
+        Command::Pages(arguments) => pages::run(&arguments),
+    }
+}
+
+/// A progress bar on standard error; hidden where that is no terminal.
+pub(crate) fn progress(length: u64, what: &'static str) -> ProgressBar {
+    // The template is a constant; should it not parse, the default look does.
+    let template =
+        format!("{{bar:32}} {{pos}} of {{len}} {what}, {{elapsed}}, {{eta}} left {{msg}}");
+    let style =
+        ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}
