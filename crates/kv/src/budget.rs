@@ -46,6 +46,9 @@ pub fn vl_cache(
     alpha: f64,
     options: &PolicyOptions,
 ) -> Result<Vec<LayerBudget>, PlanError> {
+    if len == 0 {
+        return Err(PlanError::EmptyPrompt);
+    }
     if options.exact {
         exact(weights, len, alpha, options.window)
     } else {
@@ -210,6 +213,9 @@ fn equal_shares(weights: &[f64], total: usize) -> Vec<usize> {
 }
 
 /// The same budget for every layer, window included: `floor(alpha * m)`, at least one (streaming, h2o, snapkv).
+///
+/// # Panics
+/// If `len` is 0.
 pub fn flat(len: usize, alpha: f64, recent: Option<usize>) -> LayerBudget {
     let kept = ((len as f64 * alpha) as usize).clamp(1, len);
     let window = recent
@@ -225,6 +231,9 @@ pub fn flat(len: usize, alpha: f64, recent: Option<usize>) -> LayerBudget {
 ///
 /// Paper mode divides by integers like the published code, so that the total strays from the budget by up to half a
 /// step per layer; exact mode follows the same slope and keeps the total of [`flat`].
+///
+/// # Panics
+/// If `len` is 0.
 pub fn pyramid(layers: usize, len: usize, alpha: f64, options: &PolicyOptions) -> Vec<LayerBudget> {
     let LayerBudget {
         scored: middle,
@@ -269,6 +278,12 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_rounded_to_the_nearest_not_down() {
+        // Webster's rule; rounding down (Jefferson's) would favour the heaviest: 4, 2, 1.
+        assert_eq!(apportion(&[53.0, 24.0, 23.0], 7, 0, 100), [3, 2, 2]);
+    }
+
+    #[test]
     fn what_a_full_layer_cannot_take_goes_to_the_others() {
         // In proportion: 5, 5, 90. The last takes 50, the others share the rest.
         assert_eq!(apportion(&[1.0, 1.0, 18.0], 100, 0, 50), [25, 25, 50]);
@@ -295,6 +310,13 @@ mod tests {
                 window: 15
             }
         );
+    }
+
+    #[test]
+    fn the_shared_window_is_computed_in_double_precision() {
+        // In float32 it would be 90.
+        let budget = paper_budget(0.234, 3500, 0.26, WindowReading::Shared);
+        assert_eq!(budget.window, 91);
     }
 
     #[test]
