@@ -12,6 +12,7 @@
 // Generic code has to be inlined into the entry point of an instruction set to be compiled for it.
 #![allow(clippy::inline_always)]
 
+mod aligned;
 mod arch;
 mod attention;
 mod elementwise;
@@ -86,7 +87,7 @@ impl Kernels {
     /// `out` [m, w.rows] = `x` [m, w.cols] * w transposed + `bias` [w.rows].
     ///
     /// m follows from the length of `x`; few rows read the weights at memory speed. The bf16 path rounds `x` to bf16
-    /// when the weights are bf16 and m is 32 or more; all others compute in f32.
+    /// when the weights are bf16 and m is 128 or more; all others compute in f32.
     ///
     /// # Panics
     /// If the lengths disagree.

@@ -142,94 +142,30 @@ pub(crate) struct Right<P> {
     pub(crate) step: usize,
 }
 
-/// Where a tile's result goes: `rows` x `columns` of it, rows `stride` apart.
+/// Where a tile's result goes: rows of two vectors, `stride` apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) start: *mut f32,
     pub(crate) stride: usize,
-    pub(crate) rows: usize,
-    pub(crate) columns: usize,
 }
 
-/// What a tile's sums start from.
-#[derive(Clone, Copy)]
-pub(crate) enum Start {
-    /// Zero.
-    Zero,
-    /// The same values (`columns` of them) for every row.
-    Row(*const f32),
-    /// What is in the target.
-    Target,
-}
-
-/// The widest tile: two vectors of 16 lanes.
-const MAX_WIDTH: usize = 32;
-
-/// Adds `depth` outer products into the target.
+/// Sets a tile of R rows to the sum of `depth` outer products, or adds that to it. (Every index into the sums is a
+/// constant once the loops are unrolled, so that they live in registers.)
 ///
 /// # Safety
 /// The CPU has V's instruction set. For all steps below `depth`, R elements of `left` and 2 * LANES of `right` are
-/// readable; the target is writable, `target.rows` <= R and `target.columns` <= 2 * LANES.
+/// readable; R rows of the target are writable.
 #[inline(always)]
 pub(crate) unsafe fn outer_tile<V: Vector, P: Outer<V>, const R: usize>(
     depth: usize,
     left: Left<P::Packed>,
     right: Right<P::Packed>,
     target: Target,
-    start: Start,
-) {
-    // SAFETY: passed on to the caller; at an edge the tile is a buffer of its own, of which the target's rows and
-    // columns are copied.
-    unsafe {
-        if target.rows == R && target.columns == 2 * V::LANES {
-            return whole_tile::<V, P, R>(depth, left, right, (target.start, target.stride), start);
-        }
-        let mut buffer = [[0.0; MAX_WIDTH]; R];
-        for (r, row) in buffer.iter_mut().enumerate().take(target.rows) {
-            for (c, value) in row.iter_mut().enumerate().take(target.columns) {
-                *value = match start {
-                    Start::Zero => 0.0,
-                    Start::Row(p) => *p.add(c),
-                    Start::Target => *target.start.add(r * target.stride + c),
-                };
-            }
-        }
-        let place = (buffer.as_mut_ptr().cast(), MAX_WIDTH);
-        whole_tile::<V, P, R>(depth, left, right, place, Start::Target);
-        for (r, row) in buffer.iter().enumerate().take(target.rows) {
-            let p = target.start.add(r * target.stride);
-            std::ptr::copy_nonoverlapping(row.as_ptr(), p, target.columns);
-        }
-    }
-}
-
-/// Adds `depth` outer products into a whole tile, whose rows are `stride` apart. Every index into the sums is a constant
-/// once the loops are unrolled, so that they live in registers.
-///
-/// # Safety
-/// As for `outer_tile`.
-#[inline(always)]
-unsafe fn whole_tile<V: Vector, P: Outer<V>, const R: usize>(
-    depth: usize,
-    left: Left<P::Packed>,
-    right: Right<P::Packed>,
-    (target, stride): (*mut f32, usize),
-    start: Start,
+    add: bool,
 ) {
     // SAFETY: passed on to the caller.
     unsafe {
         let mut sums = [[V::splat(0.0); 2]; R];
-        match start {
-            Start::Zero => {}
-            Start::Row(p) => sums = [[V::load(p), V::load(p.add(V::LANES))]; R],
-            // Added at the end: its rows may lie in as many pages, and need not be waited for now.
-            Start::Target => {
-                for r in 0..R {
-                    V::prefetch(target.add(r * stride));
-                    V::prefetch(target.add(r * stride + 2 * V::LANES - 1));
-                }
-            }
-        }
         for t in 0..depth {
             let b = right.start.add(t * right.step);
             let (b0, b1) = (P::load(b), P::load(b.add(V::LANES)));
@@ -241,8 +177,8 @@ unsafe fn whole_tile<V: Vector, P: Outer<V>, const R: usize>(
             }
         }
         for (r, sums) in sums.iter_mut().enumerate() {
-            let p = target.add(r * stride);
-            if let Start::Target = start {
+            let p = target.start.add(r * target.stride);
+            if add {
                 *sums = [
                     sums[0].add(V::load(p)),
                     sums[1].add(V::load(p.add(V::LANES))),

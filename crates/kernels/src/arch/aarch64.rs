@@ -67,12 +67,6 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
-    fn prefetch(p: *const f32) {
-        // There is no stable intrinsic for it.
-        let _ = p;
-    }
-
-    #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         unsafe { vst1q_f32(p, self.0) }
     }

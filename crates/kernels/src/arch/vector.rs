@@ -39,8 +39,6 @@ pub(crate) trait Vector: Copy {
     /// # Safety
     /// As for `load`, with `n` readable elements.
     unsafe fn load_partial(p: *const f32, n: usize) -> Self;
-    /// Asks for the cache line of an address ahead of its use; never faults.
-    fn prefetch(p: *const f32);
     /// Writes LANES elements; no alignment needed.
     ///
     /// # Safety

@@ -1,7 +1,7 @@
 //! Packed blocks of keys, values and queries, and the scores of a query block against a key panel.
 
 use crate::arch::{Element, Vector};
-use crate::outer::{Left, Outer, Right, Start, Target, outer_tile};
+use crate::outer::{Left, Outer, Right, Target, outer_tile};
 use crate::{Elements, Heads, KvChunk, KvView};
 
 /// Query rows of a block, a multiple of every tile's rows. A row is one query head at one position; the heads that
@@ -164,10 +164,8 @@ pub(super) unsafe fn score_panel<V: Vector, O: Outer<V>, const R: usize>(
             let target = Target {
                 start: scores.add(tile * R * stride),
                 stride,
-                rows: R,
-                columns: 2 * V::LANES,
             };
-            outer_tile::<V, O, R>(depth, left, right, target, Start::Zero);
+            outer_tile::<V, O, R>(depth, left, right, target, false);
         }
     }
 }

@@ -6,8 +6,9 @@
 use rayon::prelude::*;
 
 use super::blocks::{QUERY_ROWS, pack_keys, pack_queries, pack_values, score_panel};
+use crate::aligned::Aligned;
 use crate::arch::{self, Bf16Dot, Operation, PairOperation, Vector, math};
-use crate::outer::{Left, Outer, Paired, Right, Single, Start, Target, outer_tile};
+use crate::outer::{Left, Outer, Paired, Right, Single, Target, outer_tile};
 use crate::shared::SharedMut;
 use crate::{Heads, Isa, KvView, Mask, RowStatistics};
 
@@ -87,10 +88,10 @@ enum Task<'a, P> {
 
 /// Buffers of one query block.
 struct Scratch<P> {
-    queries: Vec<P>,
-    scores: Vec<f32>,
-    weights: Vec<P>,
-    mixed: Vec<f32>,
+    queries: Aligned<P>,
+    scores: Aligned<f32>,
+    weights: Aligned<P>,
+    mixed: Aligned<f32>,
 }
 
 impl Job<'_> {
@@ -102,9 +103,9 @@ impl Job<'_> {
         let padded_len = self.len.next_multiple_of(KEYS);
         let columns = self.heads.dim.next_multiple_of(width);
         let key_rows = KEYS / joined;
-        let mut keys = vec![P::default(); padded_len * depth];
+        let mut keys = Aligned::new(padded_len * depth);
         let with_values = usize::from(self.out.is_some());
-        let mut values = vec![P::default(); with_values * padded_len / KEYS * key_rows * columns];
+        let mut values = Aligned::new(with_values * padded_len / KEYS * key_rows * columns);
         let rows = self.q.len() / (self.heads.query * self.heads.dim) * self.heads.group();
         for (kv_head, view) in kv.iter().enumerate() {
             let pack = |i: usize, keys: &mut [P], values: &mut [P]| {
@@ -127,10 +128,10 @@ impl Job<'_> {
                     .for_each(|(i, keys)| pack(i, keys, &mut []));
             }
             let scratch = || Scratch {
-                queries: vec![P::default(); QUERY_ROWS * depth],
-                scores: vec![0.0; QUERY_ROWS * KEYS],
-                weights: vec![P::default(); QUERY_ROWS * key_rows],
-                mixed: vec![0.0; QUERY_ROWS * columns],
+                queries: Aligned::new(QUERY_ROWS * depth),
+                scores: Aligned::new(QUERY_ROWS * KEYS),
+                weights: Aligned::new(QUERY_ROWS * key_rows),
+                mixed: Aligned::new(QUERY_ROWS * columns),
             };
             let (keys, values) = (&keys, &values);
             (0..rows.div_ceil(QUERY_ROWS))
@@ -399,10 +400,8 @@ unsafe fn mix<V: Vector, O: Outer<V>, const R: usize>(
                 let target = Target {
                     start: mixed.as_mut_ptr().add(tile * R * columns + column),
                     stride: columns,
-                    rows: R,
-                    columns: 2 * V::LANES,
                 };
-                outer_tile::<V, O, R>(taken / O::DEPTH, left, right, target, Start::Target);
+                outer_tile::<V, O, R>(taken / O::DEPTH, left, right, target, true);
             }
         }
     }

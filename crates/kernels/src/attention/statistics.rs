@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::blocks::{QUERY_ROWS, pack_keys, pack_queries, score_panel};
 use super::prefill::row_statistics;
+use crate::aligned::Aligned;
 use crate::arch::{self, Bf16Dot, Operation, PairOperation, Vector, math};
 use crate::outer::{Outer, Paired, Single};
 use crate::{AttentionStatistics, Heads, Isa, KvView, Mask, RowStatistics};
@@ -119,7 +120,7 @@ impl Walk<'_> {
         let depth = self.heads.dim.div_ceil(O::DEPTH);
         let total_rows = self.statistics.rows * group;
         let panels = self.scores.len().div_ceil(width);
-        let mut keys = vec![O::Packed::default(); panels * width * depth];
+        let mut keys = Aligned::new(panels * width * depth);
         for (i, panel) in keys.chunks_exact_mut(width * depth).enumerate() {
             let start = self.first + i * width;
             pack_keys::<V, O>(
@@ -130,8 +131,8 @@ impl Walk<'_> {
                 (start + width).min(self.len),
             );
         }
-        let mut queries = vec![O::Packed::default(); QUERY_ROWS * depth];
-        let mut block = vec![0.0; QUERY_ROWS * width];
+        let mut queries = Aligned::new(QUERY_ROWS * depth);
+        let mut block = Aligned::new(QUERY_ROWS * width);
         // Long columns are summed in f64, blocks of rows in f32.
         let mut columns = vec![0.0_f64; panels * width];
         let mut passing = vec![0; group];

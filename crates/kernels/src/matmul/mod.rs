@@ -9,7 +9,7 @@ use crate::arch::{self, Element};
 use crate::{Elements, Isa, Matrix};
 
 /// From this many rows of `x` on, packing the weights costs less than it saves.
-const PACKED_FROM: usize = 32;
+const PACKED_FROM: usize = 128;
 
 /// `out` [m, n] = `x` [m, k] * `w` [n, k] transposed + `bias` [n]. Shapes are the caller's to check; `isa` is one that
 /// the machine has, other than the scalar one.

@@ -1,27 +1,29 @@
 //! Many rows of `x`: both factors are packed so that the register tile reads memory in order.
 //!
-//! `x` is packed once, in panels of as many rows as the tile has. A task takes a strip of weight rows; for each block
-//! along k it packs the strip's weights (widening and transposing them) into panels of two vectors, each of which then
-//! stays in the first-level cache while a block of `x` passes by from the second.
+//! `x` is packed once, in panels of as many rows as the tile has. A task takes a strip of weight rows and packs it
+//! (widened and transposed) into panels of two vectors. For each block along k, a panel of weights stays in the
+//! first-level cache while a block of `x` passes by from the second; the sums of those blocks stay in the second level
+//! and are written out when k is done.
 
 use rayon::prelude::*;
 
 use crate::Isa;
+use crate::aligned::Aligned;
 use crate::arch::{self, Bf16Dot, Element, Operation, PairOperation, Vector};
-use crate::outer::{Left, Outer, Paired, Right, Single, Start, Target, outer_tile};
+use crate::outer::{Left, Outer, Paired, Right, Single, Target, outer_tile};
 use crate::shared::SharedMut;
 
 /// Weight rows of a strip, a multiple of every tile's width.
-const STRIP: usize = 128;
-/// Packed elements along k of a block: a panel of weights of this depth takes 48 kB at most.
-const BLOCK_DEPTH: usize = 384;
-/// Panels of `x` that pass by a panel of weights before the next one comes: about 0.4 MB.
+const STRIP: usize = 64;
+/// Packed elements along k of a block: a panel of weights of this depth takes 16 kB at most.
+const BLOCK_DEPTH: usize = 128;
+/// Panels of `x` that pass by a panel of weights before the next one comes: 147 kB at most.
 const BLOCK_PANELS: usize = 24;
 
 /// What all tasks of one product share.
 struct Product<'a, E, P> {
     out: SharedMut<'a, f32>,
-    x: Vec<P>,
+    x: Aligned<P>,
     w: &'a [E],
     bias: Option<&'a [f32]>,
     m: usize,
@@ -97,24 +99,30 @@ pub(super) fn matmul_paired(
     });
 }
 
-/// `x` in panels of `rows` rows, [panel][packed element along k][row], padded with zeros. `pack` joins `joined` = 1 or 2
-/// elements along k.
+/// `x` in blocks along k, each of them in panels of `rows` rows: [block][panel][packed element along k][row], padded
+/// with zeros. `pack` joins `joined` = 1 or 2 elements along k.
 fn pack_x<P: Copy + Default + Send>(
     x: &[f32],
     k: usize,
     rows: usize,
     joined: usize,
     pack: impl Fn(f32, f32) -> P + Sync,
-) -> Vec<P> {
+) -> Aligned<P> {
     let depth = k.div_ceil(joined);
-    let mut packed = vec![P::default(); (x.len() / k).div_ceil(rows) * rows * depth];
+    let panels = (x.len() / k).div_ceil(rows);
+    let mut packed = Aligned::new(panels * rows * depth);
     packed
-        .par_chunks_exact_mut(rows * depth)
-        .zip(x.par_chunks(rows * k))
-        .for_each(|(panel, x)| {
-            for (r, x) in x.chunks_exact(k).enumerate() {
-                for (panel, x) in panel.chunks_exact_mut(rows).zip(x.chunks(joined)) {
-                    panel[r] = pack(x[0], x.get(1).copied().unwrap_or(0.0));
+        .par_chunks_mut(panels * rows * BLOCK_DEPTH)
+        .enumerate()
+        .for_each(|(b, block)| {
+            let depth = block.len() / (panels * rows);
+            let first = b * BLOCK_DEPTH * joined;
+            for (panel, x) in block.chunks_exact_mut(rows * depth).zip(x.chunks(rows * k)) {
+                for (r, x) in x.chunks_exact(k).enumerate() {
+                    let x = &x[first..k.min(first + depth * joined)];
+                    for (step, x) in panel.chunks_exact_mut(rows).zip(x.chunks(joined)) {
+                        step[r] = pack(x[0], x.get(1).copied().unwrap_or(0.0));
+                    }
                 }
             }
         });
@@ -124,7 +132,7 @@ fn pack_x<P: Copy + Default + Send>(
 impl<'a, E: Element, P: Copy + Default + Send + Sync> Product<'a, E, P> {
     fn new(
         out: &'a mut [f32],
-        x: Vec<P>,
+        x: Aligned<P>,
         w: &'a [E],
         bias: Option<&'a [f32]>,
         (m, k, depth): (usize, usize, usize),
@@ -175,51 +183,76 @@ impl<'a, E: Element, P: Copy + Default + Send + Sync> Product<'a, E, P> {
         panels: std::ops::Range<usize>,
     ) {
         let width = 2 * V::LANES;
-        let blocks = self.depth.div_ceil(BLOCK_DEPTH);
-        let block_depth = self.depth.div_ceil(blocks);
-        let mut weights = vec![P::default(); strip.len().next_multiple_of(width) * block_depth];
-        for at in (0..self.depth).step_by(block_depth) {
-            let depth = block_depth.min(self.depth - at);
-            for (i, panel) in weights.chunks_exact_mut(width * block_depth).enumerate() {
-                let rows = strip.start + i * width..(strip.start + (i + 1) * width).min(strip.end);
-                self.pack_weights::<V, O>(panel, rows, at, depth);
-            }
-            for first in panels.clone().step_by(BLOCK_PANELS) {
-                for (i, weights) in weights.chunks_exact(width * block_depth).enumerate() {
-                    let column = strip.start + i * width;
-                    let columns = width.min(strip.end - column);
+        let across = strip.len().div_ceil(width);
+        let all_panels = self.m.div_ceil(R);
+        let mut weights = Aligned::new(across * width * self.depth);
+        for (i, panel) in weights.chunks_exact_mut(width * self.depth).enumerate() {
+            let rows = strip.start + i * width..(strip.start + (i + 1) * width).min(strip.end);
+            self.pack_weights::<V, O>(panel, rows);
+        }
+        let mut sums = Aligned::new(BLOCK_PANELS * across * R * width);
+        for first in panels.clone().step_by(BLOCK_PANELS) {
+            let panels = first..panels.end.min(first + BLOCK_PANELS);
+            for at in (0..self.depth).step_by(BLOCK_DEPTH) {
+                let depth = BLOCK_DEPTH.min(self.depth - at);
+                for i in 0..across {
                     let right = Right {
-                        start: weights.as_ptr(),
+                        start: weights[(i * self.depth + at) * width..].as_ptr(),
                         step: width,
                     };
-                    let start = match self.bias {
-                        _ if at > 0 => Start::Target,
-                        Some(bias) => Start::Row(bias[column..].as_ptr()),
-                        None => Start::Zero,
-                    };
-                    for panel in first..panels.end.min(first + BLOCK_PANELS) {
+                    for panel in panels.clone() {
                         let left = Left {
-                            start: self.x[(panel * self.depth + at) * R..].as_ptr(),
+                            start: self.x[(at * all_panels + panel * depth) * R..].as_ptr(),
                             row: 1,
                             step: R,
                         };
-                        let row = panel * R;
-                        let rows = R.min(self.m - row);
-                        // SAFETY: left and right hold `depth` steps from here on; the target's rows and columns belong
-                        // to this task, and its last element is checked to be inside `out`.
-                        unsafe {
-                            let target = Target {
-                                start: self
-                                    .out
-                                    .pointer(row * self.n + column, (rows - 1) * self.n + columns),
-                                stride: self.n,
-                                rows,
-                                columns,
-                            };
-                            outer_tile::<V, O, R>(depth, left, right, target, start);
-                        }
+                        let tile = ((panel - first) * across + i) * R * width;
+                        let target = Target {
+                            start: sums[tile..tile + R * width].as_mut_ptr(),
+                            stride: width,
+                        };
+                        // SAFETY: left and right hold `depth` steps from here on, the target a whole tile.
+                        unsafe { outer_tile::<V, O, R>(depth, left, right, target, at > 0) };
                     }
                 }
+            }
+            for (panel, sums) in panels.zip(sums.chunks_exact(across * R * width)) {
+                for (i, sums) in sums.chunks_exact(R * width).enumerate() {
+                    let columns =
+                        strip.start + i * width..(strip.start + (i + 1) * width).min(strip.end);
+                    // SAFETY: these rows and columns belong to this task.
+                    unsafe { self.finish(panel * R, columns, sums, width) };
+                }
+            }
+        }
+    }
+
+    /// Writes a tile's sums, plus the bias, to the output rows from `row` on.
+    ///
+    /// # Safety
+    /// No other thread has these rows and columns.
+    #[inline(always)]
+    unsafe fn finish(
+        &self,
+        row: usize,
+        columns: std::ops::Range<usize>,
+        sums: &[f32],
+        width: usize,
+    ) {
+        let count = columns.len();
+        for (r, sums) in sums.chunks_exact(width).enumerate().take(self.m - row) {
+            // SAFETY: inside `out`, as `pointer` checks; exclusivity is the caller's.
+            let out = unsafe {
+                let start = self.out.pointer((row + r) * self.n + columns.start, count);
+                std::slice::from_raw_parts_mut(start, count)
+            };
+            match self.bias {
+                Some(bias) => {
+                    for ((out, sum), bias) in out.iter_mut().zip(sums).zip(&bias[columns.clone()]) {
+                        *out = sum + bias;
+                    }
+                }
+                None => out.copy_from_slice(&sums[..count]),
             }
         }
     }
@@ -230,20 +263,15 @@ impl<'a, E: Element, P: Copy + Default + Send + Sync> Product<'a, E, P> {
         &self,
         panel: &mut [P],
         rows: std::ops::Range<usize>,
-        at: usize,
-        depth: usize,
     ) {
-        let width = 2 * V::LANES;
-        let count = rows.len();
         for (r, row) in rows.enumerate() {
             let from = &self.w[row * self.k..(row + 1) * self.k];
-            let from = &from[at * O::DEPTH..((at + depth) * O::DEPTH).min(self.k)];
-            for (to, from) in panel.chunks_exact_mut(width).zip(from.chunks(O::DEPTH)) {
+            for (to, from) in panel
+                .chunks_exact_mut(2 * V::LANES)
+                .zip(from.chunks(O::DEPTH))
+            {
                 to[r] = O::pack(from[0].widen(), from.get(1).map_or(0.0, |w| w.widen()));
             }
-        }
-        for to in panel.chunks_exact_mut(width).take(depth) {
-            to[count..].fill(P::default());
         }
     }
 }

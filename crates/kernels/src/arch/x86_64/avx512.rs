@@ -67,12 +67,6 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
-    fn prefetch(p: *const f32) {
-        // SAFETY: a prefetch may get any address; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-    }
-
-    #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         unsafe { _mm512_storeu_ps(p, self.0) }
     }
