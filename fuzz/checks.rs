@@ -7,7 +7,7 @@ use whittle_models::config::{ConfigFile, LlavaNextConfig, TextConfig};
 use whittle_models::image::{ImageLimits, ImageProcessor, decode_image};
 
 /// A configuration is read or refused; what is read has usable sizes.
-pub fn config(bytes: &[u8]) {
+pub(crate) fn config(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Ok(file) = ConfigFile::parse(Path::new("config.json"), &text) else {
         return;
@@ -55,7 +55,7 @@ fn check_text(config: &TextConfig) {
 }
 
 /// A header is read or refused; what is read describes tensors that lie side by side in the file.
-pub fn header(bytes: &[u8]) {
+pub(crate) fn header(bytes: &[u8]) {
     let Ok(tensors) = parse_header(Path::new("model.safetensors"), bytes) else {
         return;
     };
@@ -78,7 +78,7 @@ pub fn header(bytes: &[u8]) {
 }
 
 /// An image is refused, or it is decoded and tiled into finite numbers.
-pub fn image(bytes: &[u8]) {
+pub(crate) fn image(bytes: &[u8]) {
     // Small limits, for speed.
     let limits = ImageLimits {
         side: 4096,

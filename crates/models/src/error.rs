@@ -226,10 +226,10 @@ impl ModelError {
         }
     }
 
-    pub(crate) fn image(image: &str, problem: impl ToString) -> Self {
+    pub(crate) fn image(image: &str, problem: impl Into<String>) -> Self {
         Self::Image {
             image: image.to_owned(),
-            problem: problem.to_string(),
+            problem: problem.into(),
         }
     }
 
@@ -241,11 +241,11 @@ impl ModelError {
         }
     }
 
-    pub(crate) fn element_type(path: &Path, tensor: &str, dtype: impl ToString) -> Self {
+    pub(crate) fn element_type(path: &Path, tensor: &str, dtype: &str) -> Self {
         Self::TensorType {
             path: path.to_owned(),
             tensor: tensor.to_owned(),
-            dtype: dtype.to_string(),
+            dtype: dtype.to_owned(),
         }
     }
 }

@@ -213,6 +213,8 @@ fn strftime_now(format: &str) -> Result<String, Error> {
 }
 
 /// Python's `json.dumps(value, ensure_ascii=False)`: a space after comma and colon, HTML left alone.
+// The filter's signature is given by minijinja.
+#[allow(clippy::needless_pass_by_value)]
 fn to_json(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let unsupported = |what| Error::new(ErrorKind::InvalidOperation, format!("tojson: {what}"));
     let indent: Option<usize> = options.get("indent")?;
@@ -358,6 +360,17 @@ mod tests {
         let source = "{% for i in [1, 2, 3] %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}\
                       {%- generation -%} x {%- endgeneration %}";
         assert_eq!(rendered(source), "1x");
+    }
+
+    #[test]
+    fn the_published_template_of_llava_next_compiles() {
+        // chat_template.json of llava-hf/llava-v1.6-mistral-7b-hf, with its odd escape.
+        let source = r"{% for message in messages %}{% if message['role'] == 'system' %}{{ '<<SYS>>\n' + message['content'][0]['text'] + '\n<</SYS>>\n\n' }}{% elif message['role'] == 'user' %}{{ '[INST] ' }}{# Render all images first #}{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>\n' }}{% endfor %}{# Render all text next #}{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}{{ content['text'] }}{% endfor %}{{' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ ' ' + message['content'][0]['text'] + '<\s>' }}{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}";
+        let prompt = template(source)
+            .unwrap()
+            .render(&[Message::user("Hi", 2)], true)
+            .unwrap();
+        assert_eq!(prompt, "[INST] <image>\n<image>\nHi [/INST]");
     }
 
     #[test]

@@ -80,16 +80,15 @@ impl Checkpoint {
         let mut headers = Vec::new();
         let mut tensors = BTreeMap::new();
         for (tensor, file) in &weight_map {
-            let shard = match shard_of.get(file.as_str()) {
-                Some(shard) => *shard,
-                None => {
-                    check_file_name(&path, tensor, file)?;
-                    let (shard, entries) = open_shard(dir.join(file))?;
-                    shards.push(shard);
-                    headers.push(entries);
-                    shard_of.insert(file, shards.len() - 1);
-                    shards.len() - 1
-                }
+            let shard = if let Some(shard) = shard_of.get(file.as_str()) {
+                *shard
+            } else {
+                check_file_name(&path, tensor, file)?;
+                let (shard, entries) = open_shard(dir.join(file))?;
+                shards.push(shard);
+                headers.push(entries);
+                shard_of.insert(file, shards.len() - 1);
+                shards.len() - 1
             };
             let entry = headers[shard].remove(tensor).ok_or_else(|| {
                 ModelError::checkpoint(

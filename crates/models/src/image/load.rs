@@ -66,10 +66,10 @@ fn decode(
     source: impl BufRead + Seek,
     limits: &ImageLimits,
 ) -> Result<DynamicImage, ModelError> {
-    let failed = |error: image::ImageError| ModelError::image(name, error);
+    let failed = |error: image::ImageError| ModelError::image(name, error.to_string());
     let mut reader = ImageReader::new(source)
         .with_guessed_format()
-        .map_err(|error| ModelError::image(name, error))?;
+        .map_err(|error| ModelError::image(name, error.to_string()))?;
     if reader.format().is_none() {
         return Err(ModelError::image(
             name,
@@ -82,6 +82,19 @@ fn decode(
     let decoder = reader.into_decoder().map_err(failed)?;
     let (width, height) = image::ImageDecoder::dimensions(&decoder);
     check_size(name, width, height, limits)?;
+    let bytes = image::ImageDecoder::total_bytes(&decoder);
+    if bytes > limits.memory {
+        let limit = format!(
+            "its {bytes} bytes are more than the {} allowed",
+            limits.memory
+        );
+        return Err(ModelError::ImageTooLarge {
+            image: name.to_owned(),
+            width,
+            height,
+            limit,
+        });
+    }
     DynamicImage::from_decoder(decoder).map_err(failed)
 }
 

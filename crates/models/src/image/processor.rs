@@ -35,7 +35,7 @@ pub struct ImageProcessor {
 const CHANNELS: usize = 3;
 /// `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD` of transformers.
 const CLIP_MEAN: [f32; CHANNELS] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const CLIP_STD: [f32; CHANNELS] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const CLIP_STD: [f32; CHANNELS] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 impl ImageProcessor {
     /// Reads the settings of a checkpoint folder and checks that they fit the model.

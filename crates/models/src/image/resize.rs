@@ -196,6 +196,7 @@ mod tests {
     use super::*;
 
     /// From size, to size (width, height), Pillow's number of the filter, FNV-1a hash of what Pillow 11.3 gives.
+    #[allow(clippy::type_complexity)]
     const PILLOW: &[((u32, u32), (usize, usize), u64, u64)] = &[
         ((7, 5), (4, 9), 1, 0x08fe_513d_abde_993b),
         ((7, 5), (4, 9), 2, 0xf467_4dbc_a700_3c99),

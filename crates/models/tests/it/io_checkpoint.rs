@@ -1,7 +1,7 @@
 //! Checkpoints: single and sharded, names of all versions, and broken files.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
@@ -361,7 +361,7 @@ fn weights_that_are_not_finite_are_named() {
         };
         assert_eq!(
             (path, tensor.as_str(), *found),
-            (&PathBuf::from(dir.path().join(SINGLE)), name, index)
+            (&dir.path().join(SINGLE), name, index)
         );
     }
 }

@@ -11,6 +11,7 @@ mod golden_llava_next;
 mod io_checkpoint;
 mod io_common;
 mod io_config;
+mod io_config_errors;
 mod io_images;
 mod io_mutations;
 mod io_prompt;
