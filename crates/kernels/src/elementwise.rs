@@ -28,23 +28,24 @@ pub(crate) fn layer_norm(
 fn for_rows(isa: Isa, out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) {
     let n = weight.len();
     let block = TASK_ELEMENTS.div_ceil(n) * n;
-    out.par_chunks_mut(block)
-        .zip(x.par_chunks(block))
-        .for_each(|(out, x)| {
-            // SAFETY: `isa` is one that the machine has.
-            unsafe {
-                arch::run(
-                    isa,
-                    Norm {
-                        out,
-                        x,
-                        weight,
-                        bias,
-                        eps,
-                    },
-                );
-            }
-        });
+    let work = |(out, x): (&mut [f32], &[f32])| {
+        let norm = Norm {
+            out,
+            x,
+            weight,
+            bias,
+            eps,
+        };
+        // SAFETY: `isa` is one that the machine has.
+        unsafe { arch::run(isa, norm) }
+    };
+    if x.len() <= block {
+        work((out, x)); // not worth waking a thread for
+    } else {
+        out.par_chunks_mut(block)
+            .zip(x.par_chunks(block))
+            .for_each(work);
+    }
 }
 
 /// Normalises rows of `weight.len()`: as layer norm with a bias, as RMS norm without.
@@ -148,13 +149,16 @@ fn store<V: Vector>(v: V, x: &mut [f32], i: usize) {
 
 /// See [`crate::Kernels::activate_mul`]; without `up` nothing is multiplied.
 pub(crate) fn activate(isa: Isa, activation: Activation, x: &mut [f32], up: Option<&[f32]>) {
-    x.par_chunks_mut(TASK_ELEMENTS)
-        .enumerate()
-        .for_each(|(i, x)| {
-            let up = up.map(|up| &up[i * TASK_ELEMENTS..i * TASK_ELEMENTS + x.len()]);
-            // SAFETY: `isa` is one that the machine has.
-            unsafe { arch::run(isa, Activate { activation, x, up }) }
-        });
+    let work = |(i, x): (usize, &mut [f32])| {
+        let up = up.map(|up| &up[i * TASK_ELEMENTS..i * TASK_ELEMENTS + x.len()]);
+        // SAFETY: `isa` is one that the machine has.
+        unsafe { arch::run(isa, Activate { activation, x, up }) }
+    };
+    if x.len() <= TASK_ELEMENTS {
+        work((0, x)); // not worth waking a thread for
+    } else {
+        x.par_chunks_mut(TASK_ELEMENTS).enumerate().for_each(work);
+    }
 }
 
 struct Activate<'a> {

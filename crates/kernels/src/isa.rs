@@ -77,3 +77,23 @@ impl Isa {
         crate::arch::detect(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_understood() {
+        for isa in Isa::ALL {
+            assert_eq!(Isa::from_name(isa.name()), Some(isa));
+        }
+        assert_eq!(Isa::from_name("AVX3"), None);
+    }
+
+    #[test]
+    fn the_best_path_is_available() {
+        assert!(Isa::best().is_available());
+        assert!(Isa::available().contains(&Isa::Scalar));
+        assert!(!(Isa::Avx2.is_available() && Isa::Neon.is_available()));
+    }
+}

@@ -50,6 +50,9 @@ pub enum Activation {
     QuickGelu,
 }
 
+/// Elements of a sum that one task handles.
+const ADD_ELEMENTS: usize = 1 << 15;
+
 /// The kernels of one instruction-set path. Small and `Copy`: hand it around by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernels {
@@ -200,10 +203,14 @@ impl Kernels {
         use rayon::prelude::*;
         assert_eq!(x.len(), y.len(), "both operands have one length");
         // The compiler vectorises this loop, and memory bounds it.
-        x.par_iter_mut()
-            .zip(y)
-            .with_min_len(1 << 15)
-            .for_each(|(x, y)| *x += y);
+        let add = |(x, y): (&mut [f32], &[f32])| x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+        if x.len() <= ADD_ELEMENTS {
+            add((x, y)); // not worth waking a thread for
+        } else {
+            x.par_chunks_mut(ADD_ELEMENTS)
+                .zip(y.par_chunks(ADD_ELEMENTS))
+                .for_each(add);
+        }
     }
 
     /// Attention of m query rows, streaming over the keys: scores of all rows are never held together.

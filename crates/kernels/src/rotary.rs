@@ -5,6 +5,9 @@ use rayon::prelude::*;
 
 use crate::KernelError;
 
+/// Rows that one task rotates at least.
+const TASK_ROWS: usize = 8;
+
 /// How the rotation frequencies are changed for longer contexts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RotaryScaling {
@@ -121,22 +124,28 @@ impl Rotary {
         if row_len == 0 {
             return;
         }
-        x.par_chunks_mut(row_len)
-            .with_min_len(8)
-            .enumerate()
-            .for_each_init(
-                || (vec![0.0; half], vec![0.0; half]),
-                |(cos, sin), (row, x)| {
-                    for (j, &f) in self.frequencies.iter().enumerate() {
-                        let angle = position(row, j) as f32 * f;
-                        let (s, c) = f64::from(angle).sin_cos();
-                        (cos[j], sin[j]) = (c as f32, s as f32);
-                    }
-                    for head in x.chunks_exact_mut(2 * half) {
-                        rotate_head(head, cos, sin);
-                    }
-                },
-            );
+        let rotate = |(cos, sin): &mut (Vec<f32>, Vec<f32>), (row, x): (usize, &mut [f32])| {
+            for (j, &f) in self.frequencies.iter().enumerate() {
+                let angle = position(row, j) as f32 * f;
+                let (s, c) = f64::from(angle).sin_cos();
+                (cos[j], sin[j]) = (c as f32, s as f32);
+            }
+            for head in x.chunks_exact_mut(2 * half) {
+                rotate_head(head, cos, sin);
+            }
+        };
+        let scratch = || (vec![0.0; half], vec![0.0; half]);
+        if rows <= TASK_ROWS {
+            let mut scratch = scratch();
+            let rows = x.chunks_mut(row_len).enumerate();
+            rows.for_each(|row| rotate(&mut scratch, row)); // not worth waking a thread for
+        } else {
+            let rows = x
+                .par_chunks_mut(row_len)
+                .with_min_len(TASK_ROWS)
+                .enumerate();
+            rows.for_each_init(scratch, rotate);
+        }
     }
 }
 

@@ -26,3 +26,17 @@ pub fn set_threads(threads: Option<usize>) -> Result<(), KernelError> {
 pub fn threads() -> usize {
     rayon::current_num_threads()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_pool_keeps_its_size() {
+        let n = threads();
+        assert!(set_threads(Some(n)).is_ok(), "the size that it has");
+        let message = set_threads(Some(n + 1)).unwrap_err().to_string();
+        assert!(message.contains(&(n + 1).to_string()), "{message}");
+        assert_eq!(threads(), n);
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn matmul<E: Element>(
     };
     let out = SharedMut::new(out);
     let rows = (TASK_ELEMENTS / k).next_multiple_of(4).max(4);
-    w.par_chunks(rows * k).enumerate().for_each(|(i, w)| {
+    let work = |(i, w): (usize, &[E])| {
         let task = Rows {
             out,
             first: i * rows,
@@ -44,7 +44,12 @@ pub(super) fn matmul<E: Element>(
         // SAFETY: `isa` is one that the machine has; each task has its own weight rows, and with them its own columns
         // of `out`.
         unsafe { arch::run(isa, task) }
-    });
+    };
+    if n <= rows {
+        work((0, w)); // not worth waking a thread for
+    } else {
+        w.par_chunks(rows * k).enumerate().for_each(work);
+    }
 }
 
 /// `x` in panels of `dot_rows` rows as `dot_tile` wants them, padded with zeros.

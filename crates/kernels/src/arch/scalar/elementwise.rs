@@ -61,7 +61,7 @@ fn apply(activation: Activation, x: f64) -> f64 {
 }
 
 /// The error function to about 1e-15: its Maclaurin series near 0, the continued fraction of erfc beyond.
-fn erf(x: f64) -> f64 {
+pub(crate) fn erf(x: f64) -> f64 {
     let a = x.abs();
     let scale = std::f64::consts::FRAC_2_SQRT_PI;
     let value = if a < 3.0 {

@@ -7,6 +7,8 @@ mod elementwise;
 mod matmul;
 
 pub(crate) use attention::{attention_statistics, decode_attention, prefill_attention};
+#[cfg(test)]
+pub(crate) use elementwise::erf;
 pub(crate) use elementwise::{activate, layer_norm, rms_norm};
 pub(crate) use matmul::matmul;
 
