@@ -113,20 +113,15 @@ impl Prefix {
 
 /// What one prefill has to collect so that both policies can plan from it; `None` if they want different rows.
 pub fn merge_needs(a: &Needs, b: &Needs) -> Option<Needs> {
-    fn same(a: Option<usize>, b: Option<usize>) -> Option<Option<usize>> {
-        match (a, b) {
-            (Some(a), Some(b)) if a != b => None,
-            (a, b) => Some(a.or(b)),
-        }
-    }
+    let differ = |a: Option<usize>, b: Option<usize>| a.is_some() && b.is_some() && a != b;
     let thresholds_differ =
         a.post_vision.is_some() && b.post_vision.is_some() && a.filter != b.filter;
-    if thresholds_differ {
+    if thresholds_differ || differ(a.post_vision, b.post_vision) || differ(a.tail, b.tail) {
         return None;
     }
     Some(Needs {
-        post_vision: same(a.post_vision, b.post_vision)?,
-        tail: same(a.tail, b.tail)?,
+        post_vision: a.post_vision.or(b.post_vision),
+        tail: a.tail.or(b.tail),
         column_sums: a.column_sums || b.column_sums,
         filter: if a.post_vision.is_some() {
             a.filter

@@ -120,7 +120,9 @@ impl Sampler {
             seen: Vec::new(),
         };
         if options.repetition_penalty != 1.0 {
-            prompt.iter().for_each(|&token| sampler.mark(token));
+            for &token in prompt {
+                sampler.mark(token);
+            }
         }
         Ok(sampler)
     }
@@ -219,7 +221,9 @@ fn distribution(logits: &[f32], options: &Sampling) -> Vec<(u32, f64)> {
     candidates.retain(|c| c.1 >= least && c.1 > 0.0);
 
     let total: f64 = candidates.iter().map(|c| c.1).sum();
-    candidates.iter_mut().for_each(|c| c.1 /= total);
+    for candidate in &mut candidates {
+        candidate.1 /= total;
+    }
     candidates
 }
 

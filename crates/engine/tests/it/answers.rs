@@ -95,7 +95,10 @@ fn streamed_pieces_are_whole_characters() {
     let said = "Größe: 12 €, 漢字 🎉!";
     let engine = Scripted::engine(said);
     let mut request = case(LLAVA, 0).request;
-    request.limits = Limits { max_tokens: 200, ..Limits::default() };
+    request.limits = Limits {
+        max_tokens: 200,
+        ..Limits::default()
+    };
     let mut pieces = Vec::new();
     for event in engine.submit(request).unwrap() {
         if let whittle_engine::Event::Token { text, .. } = event.unwrap() {
@@ -118,7 +121,10 @@ fn a_stop_string_across_tokens_and_bytes() {
         ("1", "Summe "),
     ] {
         let mut request = case(LLAVA, 0).request;
-        request.limits = Limits { max_tokens: 200, ..Limits::default() };
+        request.limits = Limits {
+            max_tokens: 200,
+            ..Limits::default()
+        };
         request.limits.stop = vec![stop.to_owned()];
         let answer = ask(&engine, request);
         assert_eq!(

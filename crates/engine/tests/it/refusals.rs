@@ -11,7 +11,7 @@ use crate::common::{LLAVA, ask, case, engine, model};
 fn error(engine: &Engine, request: Request) -> EngineError {
     match engine.submit(request) {
         Err(error) => error,
-        Ok(answer) => answer.filter_map(Result::err).next().expect("an error"),
+        Ok(mut answer) => answer.find_map(Result::err).unwrap(),
     }
 }
 
