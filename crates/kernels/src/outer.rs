@@ -86,6 +86,7 @@ impl<V: Vector> Outer<V> for Single {
 }
 
 /// bf16, multiplied in pairs.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only x86-64 has such a path
 pub(crate) struct Paired;
 
 impl<V: Bf16Dot> Outer<V> for Paired {

@@ -87,6 +87,7 @@ pub(crate) trait Vector: Copy {
 }
 
 /// Vectors with dot products of bf16 pairs: lane i of the sum gains a[2i] * b[2i] + a[2i + 1] * b[2i + 1].
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only x86-64 has such a path
 pub(crate) trait Bf16Dot: Vector {
     /// A register of 2 * LANES bf16.
     type Pairs: Copy;
@@ -195,6 +196,7 @@ pub(crate) trait Operation {
 }
 
 /// An [`Operation`] that needs bf16 dot products.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only x86-64 has such a path
 pub(crate) trait PairOperation {
     /// What it returns.
     type Output;

@@ -11,16 +11,25 @@ use crate::{Elements, Isa, Matrix};
 /// From this many rows of `x` on, packing the weights costs less than it saves.
 const PACKED_FROM: usize = 128;
 
+/// Rows of `x` that are packed at once, which bounds the memory for it.
+const MOST_ROWS: usize = 2048;
+
 /// `out` [m, n] = `x` [m, k] * `w` [n, k] transposed + `bias` [n]. Shapes are the caller's to check; `isa` is one that
-/// the machine has, other than the scalar one.
+/// the machine has, other than the scalar one, and nothing is empty.
 pub(crate) fn matmul(isa: Isa, out: &mut [f32], x: &[f32], w: Matrix, bias: Option<&[f32]>) {
-    match w.elements() {
-        Elements::F32(e) => typed(isa, out, x, e, w.cols(), bias),
-        Elements::F16(e) => typed(isa, out, x, e, w.cols(), bias),
-        Elements::BF16(e) if arch::has_bf16_dot(isa) && x.len() >= PACKED_FROM * w.cols() => {
-            packed::matmul_paired(isa, out, x, e, w.cols(), bias);
+    let (n, k) = (w.rows(), w.cols());
+    let m = x.len() / k;
+    // Blocks of about equal size rather than a small last one.
+    let rows = m.div_ceil(m.div_ceil(MOST_ROWS));
+    for (out, x) in out.chunks_mut(rows * n).zip(x.chunks(rows * k)) {
+        match w.elements() {
+            Elements::F32(e) => typed(isa, out, x, e, k, bias),
+            Elements::F16(e) => typed(isa, out, x, e, k, bias),
+            Elements::BF16(e) if arch::has_bf16_dot(isa) && x.len() >= PACKED_FROM * k => {
+                packed::matmul_paired(isa, out, x, e, k, bias);
+            }
+            Elements::BF16(e) => typed(isa, out, x, e, k, bias),
         }
-        Elements::BF16(e) => typed(isa, out, x, e, w.cols(), bias),
     }
 }
 

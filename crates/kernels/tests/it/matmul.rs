@@ -85,6 +85,8 @@ fn large_products_agree_with_scalar() {
         check(331, 300, 1037, kind, true, 1, 7);
         check(7, 1030, 2050, kind, false, 1, 8);
         check(1, 3001, 517, kind, true, 1, 9);
+        // More rows than are packed at once.
+        check(4100, 9, 33, kind, true, 0, 10);
     }
 }
 
