@@ -36,22 +36,16 @@ const AFTER: &str = "\
 Exit codes: 0 success, 1 error while running, 2 wrong usage, 130 interrupted.
 Colours are off when NO_COLOR is set or the output is not a terminal.";
 
-/// What `whittle` can do.
+/// What `whittle` can do. The texts stand at each subcommand's arguments.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Ask a question about images.
     Ask(ask::Arguments),
-    /// Run one prompt under several policies and budgets, side by side.
     Compare(compare::Arguments),
-    /// Measure accuracy per task, policy and budget on generated pages.
     Eval(eval::Arguments),
-    /// Show what a checkpoint is and how much memory it takes.
     Inspect(inspect::Arguments),
-    /// Measure time and memory on a random-weight model.
     Bench(bench::Arguments),
     #[command(hide = true)]
     BenchOne(bench::one::Arguments),
-    /// Write generated pages and their questions.
     Pages(pages::Arguments),
 }
 

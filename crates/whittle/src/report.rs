@@ -44,6 +44,7 @@ pub(crate) struct CacheReport {
 
 /// Where the time went, in seconds.
 #[derive(Serialize, Clone, Debug, PartialEq)]
+#[allow(clippy::struct_field_names)] // the unit belongs to a name in JSON
 pub(crate) struct TimesReport {
     /// Chat template, tokens and image processing.
     pub(crate) prompt_s: f64,

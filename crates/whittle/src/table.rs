@@ -30,7 +30,9 @@ pub(crate) fn plain(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut table = table(presets::UTF8_HORIZONTAL_ONLY, columns, rows);
     // A line under the header is enough.
     table.remove_style(TableComponent::HorizontalLines);
+    table.remove_style(TableComponent::MiddleIntersections);
     table.set_style(TableComponent::HeaderLines, '─');
+    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
     render(&table)
 }
 

@@ -32,6 +32,12 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     prompt: PromptArguments,
+    /// Write one JSON object instead of streaming
+    #[arg(long)]
+    json: bool,
+    /// Draw the kept visual tokens over the images, layer by layer, with the budget curve
+    #[arg(long, value_name = "PNG", value_parser = png_file)]
+    show_kept: Option<PathBuf>,
     /// How the KV cache is compressed after the prompt is read
     #[arg(long, value_name = "NAME", default_value = "vl-cache", value_parser = policy_parser(),
           help_heading = "Compression", hide_possible_values = false)]
@@ -46,12 +52,6 @@ pub(crate) struct Arguments {
     sampling: SamplingArguments,
     #[command(flatten)]
     model: ModelArguments,
-    /// Write one JSON object instead of streaming
-    #[arg(long)]
-    json: bool,
-    /// Draw the kept visual tokens over the images, layer by layer, with the budget curve
-    #[arg(long, value_name = "PNG", value_parser = png_file)]
-    show_kept: Option<PathBuf>,
 }
 
 /// Runs the subcommand.

@@ -27,6 +27,9 @@ Examples:
 pub(crate) struct Arguments {
     #[command(flatten)]
     prompt: PromptArguments,
+    /// Write JSON instead of a table
+    #[arg(long)]
+    json: bool,
     /// Policies to compare with the full cache [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = policy_parser(),
           help_heading = "Compression")]
@@ -41,9 +44,6 @@ pub(crate) struct Arguments {
     sampling: SamplingArguments,
     #[command(flatten)]
     model: ModelArguments,
-    /// Write JSON instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
 /// A row of the comparison.

@@ -1,5 +1,7 @@
 //! `whittle inspect`.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
@@ -27,11 +29,11 @@ pub(crate) struct Arguments {
     /// Fraction of the KV cache kept with compression
     #[arg(long, value_name = "ALPHA", default_value = "0.1", value_parser = unit_interval::<f64>)]
     kv_budget: f64,
-    #[command(flatten)]
-    model: ModelArguments,
     /// Write JSON instead of tables
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    model: ModelArguments,
 }
 
 /// Everything that is shown.
@@ -194,7 +196,7 @@ fn render(inspection: &Inspection) -> String {
     ];
     let mut out = format!("{}\n", i.folder);
     for (name, value) in facts {
-        out += &format!("  {name:<13} {value}\n");
+        let _ = writeln!(out, "  {name:<13} {value}");
     }
     let kept = format::percent(i.kv_budget);
     let rows: Vec<Vec<String>> = i
@@ -215,13 +217,14 @@ fn render(inspection: &Inspection) -> String {
         number("compressed"),
         number("prefill peak"),
     ];
-    out += &format!(
-        "\nMemory, calculated; compressed to {kept}, weights not counted\n{}\n",
-        table::plain(&columns, &rows)
+    let table = table::plain(&columns, &rows);
+    let _ = writeln!(
+        out,
+        "\nMemory, calculated; compressed to {kept}, weights not counted\n{table}"
     );
     out += "\nPolicies\n";
     for policy in &i.policies {
-        out += &format!("  {:<20} {}\n", policy.name, policy.summary);
+        let _ = writeln!(out, "  {:<20} {}", policy.name, policy.summary);
     }
     out.trim_end().to_owned()
 }

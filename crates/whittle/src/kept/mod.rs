@@ -91,7 +91,7 @@ impl Picture {
                 let y = top + place / columns * (height + CAPTION + GAP);
                 match place.checked_sub(1) {
                     None => original(&mut canvas, x, y, shown, height),
-                    Some(layer) => self.layer(&mut canvas, (x, y), shown, height, layer as usize),
+                    Some(layer) => draw_layer(&mut canvas, (x, y), shown, height, layer as usize),
                 }
             }
             top += rows * (height + CAPTION + GAP);
@@ -126,53 +126,6 @@ impl Picture {
             RULE,
             1.0,
         );
-    }
-
-    fn layer(
-        &self,
-        canvas: &mut Canvas,
-        (x, y): (u32, u32),
-        shown: &Shown,
-        height: u32,
-        layer: usize,
-    ) {
-        let kept: f32 = shown.regions.iter().map(|region| region.kept[layer]).sum();
-        let caption = format!(
-            "layer {layer}: {kept:.0} of {} image tokens",
-            shown.regions.len()
-        );
-        canvas.text(
-            (x as i32, y as i32),
-            Alignment::Left,
-            Font::Caption,
-            INK,
-            &caption,
-        );
-        let scaled = image::imageops::resize(&shown.image, PANEL, height, FilterType::CatmullRom);
-        let brightness = brightness(shown, layer, PANEL, height);
-        let lit = RgbImage::from_fn(PANEL, height, |column, row| {
-            let light = brightness[(row * PANEL + column) as usize];
-            Rgb(mix(
-                scaled.get_pixel(column, row).0,
-                SHADOW,
-                DARK * (1.0 - light),
-            ))
-        });
-        canvas.paste(x, y + CAPTION, &lit);
-        for region in shown
-            .regions
-            .iter()
-            .filter(|region| region.overview && region.kept[layer] > 0.0)
-        {
-            let (left, top, right, bottom) = scale(region, &shown.image, PANEL, height);
-            let place = (
-                i64::from(x) + left as i64,
-                i64::from(y + CAPTION) + top as i64,
-                (right - left) as i64,
-                (bottom - top) as i64,
-            );
-            canvas.outline(place, 2, OVERVIEW, 0.35 + 0.65 * region.kept[layer]);
-        }
     }
 
     /// The budget curve: a bar for each layer over its retained mass, the budget as a line.
@@ -256,6 +209,47 @@ fn original(canvas: &mut Canvas, x: u32, y: u32, shown: &Shown, height: u32) {
         i64::from(height),
     );
     canvas.outline(place, 1, RULE, 1.0);
+}
+
+/// A layer: what it kept shines, all else is in shadow.
+fn draw_layer(canvas: &mut Canvas, (x, y): (u32, u32), shown: &Shown, height: u32, layer: usize) {
+    let kept: f32 = shown.regions.iter().map(|region| region.kept[layer]).sum();
+    let caption = format!(
+        "layer {layer}: {kept:.0} of {} image tokens",
+        shown.regions.len()
+    );
+    canvas.text(
+        (x as i32, y as i32),
+        Alignment::Left,
+        Font::Caption,
+        INK,
+        &caption,
+    );
+    let scaled = image::imageops::resize(&shown.image, PANEL, height, FilterType::CatmullRom);
+    let brightness = brightness(shown, layer, PANEL, height);
+    let lit = RgbImage::from_fn(PANEL, height, |column, row| {
+        let light = brightness[(row * PANEL + column) as usize];
+        Rgb(mix(
+            scaled.get_pixel(column, row).0,
+            SHADOW,
+            DARK * (1.0 - light),
+        ))
+    });
+    canvas.paste(x, y + CAPTION, &lit);
+    for region in shown
+        .regions
+        .iter()
+        .filter(|region| region.overview && region.kept[layer] > 0.0)
+    {
+        let (left, top, right, bottom) = scale(region, &shown.image, PANEL, height);
+        let place = (
+            i64::from(x) + left as i64,
+            i64::from(y + CAPTION) + top as i64,
+            (right - left) as i64,
+            (bottom - top) as i64,
+        );
+        canvas.outline(place, 2, OVERVIEW, 0.35 + 0.65 * region.kept[layer]);
+    }
 }
 
 /// For every pixel of a panel the largest share of heads that keep a detail token there. Where an image has no detail

@@ -43,18 +43,6 @@ pub(crate) struct Arguments {
     /// Only these tasks [default: all]
     #[arg(long, value_name = "TASKS", value_delimiter = ',', value_parser = task_parser())]
     tasks: Vec<Task>,
-    /// Policies beside the full cache [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = policy_parser(),
-          help_heading = "Compression")]
-    policies: Vec<String>,
-    /// Fractions of the prompt's KV cache to keep
-    #[arg(long, value_name = "ALPHAS", value_delimiter = ',', default_value = "0.05,0.1,0.2",
-          value_parser = unit_interval::<f64>, help_heading = "Compression")]
-    budgets: Vec<f64>,
-    #[command(flatten)]
-    tuning: TuningArguments,
-    #[command(flatten)]
-    model: ModelArguments,
     /// Longest answer in tokens
     #[arg(long, value_name = "N", default_value = "48", value_parser = positive)]
     max_tokens: usize,
@@ -67,6 +55,18 @@ pub(crate) struct Arguments {
     /// Draw accuracy over budget
     #[arg(long, value_name = "SVG", value_parser = svg_file)]
     plot: Option<PathBuf>,
+    /// Policies beside the full cache [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = policy_parser(),
+          help_heading = "Compression")]
+    policies: Vec<String>,
+    /// Fractions of the prompt's KV cache to keep
+    #[arg(long, value_name = "ALPHAS", value_delimiter = ',', default_value = "0.05,0.1,0.2",
+          value_parser = unit_interval::<f64>, help_heading = "Compression")]
+    budgets: Vec<f64>,
+    #[command(flatten)]
+    tuning: TuningArguments,
+    #[command(flatten)]
+    model: ModelArguments,
 }
 
 /// Runs the subcommand.

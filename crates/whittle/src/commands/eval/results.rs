@@ -42,7 +42,8 @@ struct Accuracy {
     task: String,
     asked: u64,
     exact: u64,
-    accuracy: f64,
+    #[serde(rename = "accuracy")]
+    share: f64,
     low: f64,
     high: f64,
 }
@@ -54,7 +55,7 @@ impl Accuracy {
             task: task.to_owned(),
             asked,
             exact,
-            accuracy: exact as f64 / asked.max(1) as f64,
+            share: exact as f64 / asked.max(1) as f64,
             low,
             high,
         }
@@ -125,10 +126,10 @@ impl Results {
                 let mut row = vec![setting.policy.clone(), format!("{}", setting.budget)];
                 row.extend(tasks.iter().map(|title| {
                     let task = setting.tasks.iter().find(|task| task.task == *title);
-                    task.map_or_else(|| "-".to_owned(), |task| per_cent(task.accuracy))
+                    task.map_or_else(|| "-".to_owned(), |task| per_cent(task.share))
                 }));
                 row.extend([
-                    per_cent(setting.all.accuracy),
+                    per_cent(setting.all.share),
                     format!(
                         "{} to {}",
                         per_cent(setting.all.low),
@@ -178,7 +179,7 @@ impl Results {
                     } else {
                         task
                     };
-                    accuracy.map(|a| [setting.budget, a.accuracy, a.low, a.high])
+                    accuracy.map(|a| [setting.budget, a.share, a.low, a.high])
                 };
                 let questions = full.map_or(0, |setting| {
                     setting
@@ -219,9 +220,9 @@ impl Results {
                 }),
             }
         }
-        lines
-            .iter_mut()
-            .for_each(|line| line.points.sort_by(|a, b| a[0].total_cmp(&b[0])));
+        for line in &mut lines {
+            line.points.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        }
         lines
     }
 }
@@ -267,7 +268,7 @@ mod tests {
     #[test]
     fn the_plot_has_a_panel_per_task_and_sorted_lines() {
         let results = results();
-        let lines = results.lines(|setting| Some([setting.budget, setting.all.accuracy, 0.0, 1.0]));
+        let lines = results.lines(|setting| Some([setting.budget, setting.all.share, 0.0, 1.0]));
         assert_eq!(
             lines
                 .iter()
