@@ -20,12 +20,18 @@ pub fn golden(relative: &str) -> PathBuf {
     let copy = workspace().join("testdata/golden").join(relative);
     let in_ci = std::env::var_os("CI").is_some_and(|v| v == "true");
     if in_ci {
-        assert!(shared.is_dir(), "CI has no reference data: {} is missing", shared.display());
+        assert!(
+            shared.is_dir(),
+            "CI has no reference data: {} is missing",
+            shared.display()
+        );
     }
     for candidate in [shared.join(relative), copy] {
         if candidate.exists() {
             return candidate;
         }
     }
-    panic!("no reference data {relative}: neither in ../shared/golden nor in testdata/golden (run `cargo xtask golden` where the oracle lies beside the checkout)");
+    panic!(
+        "no reference data {relative}: neither in ../shared/golden nor in testdata/golden (run `cargo xtask golden` where the oracle lies beside the checkout)"
+    );
 }
