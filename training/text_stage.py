@@ -103,6 +103,7 @@ def main():
     p.add_argument("--tokenizer", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--steps", type=int, default=20000)
+    p.add_argument("--stop", type=int, help="end early; the learning rate still aims at --steps")
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--limit", type=int, default=10)
     p.add_argument("--rate", type=float, default=1.5e-3)
@@ -128,7 +129,8 @@ def main():
     source = pages(a.stream, a.first_seed, 1 << 40, a.kind)
     totals, sums, started = defaultdict(lambda: [0, 0]), np.zeros(3), time.time()
     prefix = torch.tensor([tokenizer.convert_tokens_to_ids(["<s>", "[INST]"])])
-    for step in range(1, a.steps + 1):
+    last = a.stop or a.steps
+    for step in range(1, last + 1):
         headers = [next(source)[0] for _ in range(a.batch)]
         code, index, cell, keep = sparse_page(headers, a.keep_blank, rng)
         batch = question_batch(headers, encoder, a.limit, rng, WEIGHTS)
@@ -155,7 +157,7 @@ def main():
             speed = 50 * a.batch / (time.time() - started)
             print(f"step {step} loss {sums / 50} {report(totals)} | {speed:.1f} pages/s width {page.shape[1]}+{batch['ids'].shape[1]}", flush=True)
             totals, sums, started = defaultdict(lambda: [0, 0]), np.zeros(3), time.time()
-        if step % 500 == 0 or step == a.steps:
+        if step % 500 == 0 or step == last:
             torch.save(model.state_dict(), Path(a.out))
 
 

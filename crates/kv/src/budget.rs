@@ -50,7 +50,7 @@ pub fn vl_cache(
         return Err(PlanError::EmptyPrompt);
     }
     if options.exact {
-        exact(weights, len, alpha, options.window)
+        exact(weights, len, alpha, options)
     } else {
         let fractions = paper_fractions(weights, alpha, options.window)?;
         Ok(fractions
@@ -105,7 +105,7 @@ fn exact(
     weights: Weights,
     len: usize,
     alpha: f64,
-    window: WindowReading,
+    options: &PolicyOptions,
 ) -> Result<Vec<LayerBudget>, PlanError> {
     let weights: Vec<f64> = match weights {
         Weights::Uniform { layers } => vec![1.0; layers],
@@ -114,16 +114,23 @@ fn exact(
     check_density(weights.iter().sum())?;
     let layers = weights.len();
     let total = exact_total(alpha, layers, len);
-    let least = ((LEAST_SHARE * len as f64) as usize).max(1);
-    Ok(match window {
+    let share = |fraction: f64| ((fraction * len as f64) as usize).max(1);
+    let least = share(LEAST_SHARE);
+    let floor = share(alpha * options.layer_floor);
+    Ok(match options.window {
         WindowReading::Shared => {
             let window = ((len as f64 * alpha * WINDOW_SHARE) as usize).max(1);
-            apportion(&weights, total - layers * window, least, len - window)
-                .into_iter()
-                .map(|scored| LayerBudget { scored, window })
-                .collect()
+            apportion(
+                &weights,
+                total - layers * window,
+                least.max(floor.saturating_sub(window)),
+                len - window,
+            )
+            .into_iter()
+            .map(|scored| LayerBudget { scored, window })
+            .collect()
         }
-        WindowReading::PerLayer => apportion(&weights, total, least, len)
+        WindowReading::PerLayer => apportion(&weights, total, least.max(floor), len)
             .into_iter()
             .map(|kept| {
                 let window = ((kept as f64 * WINDOW_SHARE) as usize).max(1);
@@ -298,6 +305,29 @@ mod tests {
     #[test]
     fn a_total_above_the_capacity_fills_everything() {
         assert_eq!(apportion(&[0.0, 1.0], 999, 1, 10), [10, 10]);
+    }
+
+    #[test]
+    fn the_layer_floor_lifts_sparse_layers_and_keeps_the_total() {
+        let sparsity = [0.99, 0.5, 0.5, 0.01];
+        for window in [WindowReading::Shared, WindowReading::PerLayer] {
+            let kept = |layer_floor: f64| -> Vec<usize> {
+                let options = PolicyOptions {
+                    layer_floor,
+                    window,
+                    ..PolicyOptions::default()
+                };
+                let budgets = vl_cache(Weights::Sparsity(&sparsity), 1000, 0.1, &options);
+                let sizes = |b: &LayerBudget| b.scored + b.window;
+                budgets.unwrap().iter().map(sizes).collect()
+            };
+            let (without, with, level) = (kept(0.0), kept(0.75), kept(1.0));
+            assert!(without[0] < 25, "{without:?}");
+            assert_eq!(with[0], 75, "{with:?}");
+            assert!(with[3] > with[1], "{with:?}");
+            assert_eq!(level, [100; 4]);
+            assert_eq!(with.iter().sum::<usize>(), without.iter().sum());
+        }
     }
 
     #[test]

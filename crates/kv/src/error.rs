@@ -11,6 +11,11 @@ pub enum PlanError {
     /// The threshold filter is not below the row maximum.
     #[error("the threshold filter p must be at least 0 and below 1, not {0}")]
     Filter(f64),
+    /// The layer floor is not a fraction.
+    #[error(
+        "the least share of the average budget per layer must be at least 0 and at most 1, not {0}"
+    )]
+    LayerFloor(f64),
     /// The quality floor is not a share of the attention mass.
     #[error("the floor of retained attention mass must be above 0 and at most 1, not {0}")]
     MinMass(f64),

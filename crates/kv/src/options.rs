@@ -22,6 +22,10 @@ pub struct PolicyOptions {
     /// Exact mode: the total kept per KV head is `floor(alpha * L * m)` (at least one per layer), recent window
     /// included; what a layer cannot take goes to the others. Otherwise the published code's arithmetic, to the index.
     pub exact: bool,
+    /// Exact mode of the policies built on VL-Cache: every layer keeps at least this fraction, in [0, 1], of the average
+    /// budget. The paper has no such floor; without it a layer whose few rows look sharply at a few tokens is left with
+    /// too little for the tokens that the answer reads next (measured in `docs/evaluation.md`).
+    pub layer_floor: f64,
     /// How the recent window is read by the policies built on VL-Cache.
     pub window: WindowReading,
     /// Each KV head keeps its own positions; otherwise all KV heads of a layer keep the same ones.
@@ -47,6 +51,7 @@ impl Default for PolicyOptions {
             alpha: 0.1,
             filter: 0.01,
             exact: true,
+            layer_floor: 0.75,
             window: WindowReading::Shared,
             head_adaptive: true,
             min_mass: None,
@@ -65,6 +70,9 @@ impl PolicyOptions {
         check_alpha(self.alpha)?;
         if !(0.0..1.0).contains(&self.filter) {
             return Err(PlanError::Filter(self.filter));
+        }
+        if !(0.0..=1.0).contains(&self.layer_floor) {
+            return Err(PlanError::LayerFloor(self.layer_floor));
         }
         if let Some(floor) = self.min_mass
             && !(floor > 0.0 && floor <= 1.0)
@@ -153,6 +161,13 @@ mod tests {
             check(|o| o.min_mass = Some(1.5)),
             Err(PlanError::MinMass(1.5))
         );
+        for floor in [-0.1, 1.1] {
+            assert_eq!(
+                check(|o| o.layer_floor = floor),
+                Err(PlanError::LayerFloor(floor))
+            );
+        }
+        assert!(check(|o| o.layer_floor = f64::NAN).is_err());
         for (change, name) in [
             (
                 (|o| o.pool = 4) as fn(&mut PolicyOptions),

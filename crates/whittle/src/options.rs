@@ -12,7 +12,7 @@ use whittle_kv::{PolicyOptions, WindowReading};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Model")]
 pub(crate) struct ModelArguments {
-    /// Hugging Face folder of the model [default: $WHITTLE_MODEL, else the bundled models/reader]
+    /// Hugging Face folder of the model [default: `$WHITTLE_MODEL`, else the bundled models/reader]
     #[arg(long, short, value_name = "FOLDER")]
     pub(crate) model: Option<PathBuf>,
     /// Threads to compute with [default: all cores]
@@ -48,6 +48,10 @@ pub(crate) struct TuningArguments {
     /// How many of the latest tokens every layer keeps: a tenth of the average budget, or of its own
     #[arg(long, value_enum, value_name = "READING", default_value = "shared")]
     pub(crate) window: Window,
+    /// Give every layer at least this fraction of the average budget, in the policies built on VL-Cache; 0 trusts the
+    /// measured sparsity alone, as the paper does
+    #[arg(long, value_name = "FRACTION", default_value = "0.75", value_parser = closed_unit_interval::<f64>)]
+    pub(crate) layer_floor: f64,
     /// Keep the same tokens in all KV heads of a layer
     #[arg(long)]
     pub(crate) shared_heads: bool,
@@ -72,6 +76,7 @@ impl TuningArguments {
             alpha: budget,
             filter: self.filter,
             exact: !self.paper_mode,
+            layer_floor: self.layer_floor,
             window: match self.window {
                 Window::Shared => WindowReading::Shared,
                 Window::PerLayer => WindowReading::PerLayer,

@@ -11,10 +11,6 @@ fn the_bundled_model_answers_about_the_example_pages() {
         workspace().join("models/reader"),
         workspace().join("examples/images"),
     );
-    if !model.join("config.json").is_file() {
-        eprintln!("no models/reader in this checkout: nothing to test");
-        return;
-    }
     let lines = std::fs::read_to_string(images.join("questions.jsonl")).unwrap();
     let questions: Vec<Value> = lines
         .lines()
