@@ -23,8 +23,8 @@ mod tokenizer;
 
 pub use error::ModelError;
 pub use model::{
-    ImageInput, LoadOptions, Message, Model, ModelDescription, Part, Prefill, PrefillObserver, PrefillTimes, Prompt, Role,
-    TextDescription, VisionDescription,
+    ImageInput, LoadOptions, Message, Model, ModelDescription, Part, Prefill, PrefillObserver,
+    PrefillTimes, Prompt, Role, TextDescription, VisionDescription,
 };
 pub use registry::{architectures, load};
 pub use template::ChatTemplate;
