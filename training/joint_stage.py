@@ -73,7 +73,7 @@ def main():
         text, vision = torch.load(a.text), torch.load(a.vision)
         seeing = ("tower", "projector")
         model.load_state_dict({k: (vision if k.startswith(seeing) else text)[k] for k in text})
-    table = content_embeddings(tokenizer)
+    table = content_embeddings()
     cells = position_of_cells()
     column_of_cell = np.broadcast_to(PREFIX + cells.numpy(), (a.batch, len(cells)))
     prefix = torch.tensor([tokenizer.convert_tokens_to_ids(["<s>", "[INST]"])])
@@ -87,7 +87,7 @@ def main():
         headers, images = zip(*(next(source) for _ in range(a.batch)))
         batch = question_batch(headers, encoder, a.limit, rng, WEIGHTS)
         visual, output = forward(model, np.stack(images), batch, prefix)
-        parts = losses(model, output, batch, headers, column_of_cell, PREFIX + VISUAL, None)
+        parts = losses(output, batch, headers, column_of_cell)
         # The tower goes on naming glyphs, also on pages full of them, which cost it little.
         name = naming(visual[:, cells], headers, table)
         dense, dense_images = zip(*(next(texts) for _ in range(a.batch // 4)))

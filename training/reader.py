@@ -98,20 +98,17 @@ class DecoderBlock(nn.Module):
         self.gate_up = nn.Linear(hidden, 2 * mlp, bias=False)
         self.down_proj = nn.Linear(mlp, hidden, bias=False)
 
-    def forward(self, x, page, cos, sin, page_mask, question_mask, want_scores):
+    def forward(self, x, page, cos, sin, question_mask, want_scores):
         """`x` [b, page + questions, hidden]; the page attends causally to itself, a question to the page and itself.
-        `page_mask` is None (plain causal) or [b, 1, page, page]. Returns also, where wanted, the attention logits
-        of the query heads of KV head 0 for the question rows."""
+        Returns also, where wanted, the attention logits of the query heads of KV head 0 for the question rows."""
         b, t, _ = x.shape
         qkv = self.qkv(self.input_layernorm(x)).view(b, t, -1, self.head_dim).transpose(1, 2)
         q, k, v = qkv.split([self.heads, self.kv_heads, self.kv_heads], 1)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
         share = self.heads // self.kv_heads
         kr, vr = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
-        if page_mask is None:
-            first = F.scaled_dot_product_attention(q[:, :, :page], kr[:, :, :page], vr[:, :, :page], is_causal=True)
-        else:
-            first = F.scaled_dot_product_attention(q[:, :, :page], kr[:, :, :page], vr[:, :, :page], attn_mask=page_mask)
+        # Padding stands at the end of a page, where causal rows do not see it.
+        first = F.scaled_dot_product_attention(q[:, :, :page], kr[:, :, :page], vr[:, :, :page], is_causal=True)
         second = F.scaled_dot_product_attention(q[:, :, page:], kr, vr, attn_mask=question_mask)
         scores = None
         if want_scores:
@@ -170,6 +167,6 @@ class Reader(nn.Module):
         for i, layer in enumerate(self.layers):
             if i == FEATURE_LAYER:
                 features = self.features(x[:, :n])
-            x, s = layer(x, n, cos, sin, None, question_mask, i == EVIDENCE_LAYER)
+            x, s = layer(x, n, cos, sin, question_mask, i == EVIDENCE_LAYER)
             scores = s if s is not None else scores
         return self.lm_head(self.norm(x[:, n:])), scores, features

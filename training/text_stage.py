@@ -20,7 +20,7 @@ CELL_POSITION = position_of_cells().numpy()
 WEIGHTS = {"form": 1.0, "grid": 0.6, "count": 1.2, "caption": 1.0, "sum": 1.0}
 
 
-def content_embeddings(tokenizer):
+def content_embeddings():
     """Fixed embeddings of cell contents; a printed character and its token share one. [256, hidden]"""
     generator = torch.Generator().manual_seed(1234)
     return torch.randn(256, TEXT["hidden"], generator=generator) * 0.3
@@ -51,7 +51,7 @@ def sparse_page(headers, keep_blank, rng):
     return pad(0, 0), pad(1, 0), pad(2, -1), np.stack([np.arange(width) < len(r[0]) for r in rows])
 
 
-def losses(model, output, batch, headers, column_of_cell, n, coefficients):
+def losses(output, batch, headers, column_of_cell):
     """Answer, evidence and feature losses. `column_of_cell` [b, cells] → column among the page's tokens or -1."""
     logits, scores, features = output
     labels = torch.from_numpy(batch["labels"])
@@ -119,7 +119,7 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(a.tokenizer)
     encoder = Encoder(tokenizer)
     model = Reader(len(tokenizer))
-    table = content_embeddings(tokenizer)
+    table = content_embeddings()
     tie_characters(model, tokenizer, table)
     if a.resume:
         model.load_state_dict(torch.load(a.resume))
@@ -143,7 +143,7 @@ def main():
             present = np.flatnonzero(cell[b] >= 0)
             column_of_cell[b, cell[b, present]] = PREFIX + present
         output = model.decode(page, positions, keep, *(torch.from_numpy(batch[k]) for k in ("ids", "segment", "offset")))
-        parts = losses(model, output, batch, headers, column_of_cell, page.shape[1], None)
+        parts = losses(output, batch, headers, column_of_cell)
         loss = parts[0] + 0.3 * parts[1] + 0.1 * parts[2]
         for group in optimizer.param_groups:
             group["lr"] = a.rate * min(1, step / 200) * max(0.1, 1 - step / a.steps)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from transformers import AutoTokenizer
 
 from data import pages
-from reader import BASE, PREFIX, VISUAL, Reader, position_of_cells
+from reader import BASE, Reader, position_of_cells
 from text_stage import content_embeddings
 from tiles import page_tiles
 
@@ -34,7 +34,7 @@ def main():
     model = Reader(len(tokenizer))
     if a.resume:
         model.load_state_dict(torch.load(a.resume))
-    table = content_embeddings(tokenizer)
+    table = content_embeddings()
     trained = list(model.tower.parameters()) + list(model.projector.parameters())
     print("vision parameters", sum(q.numel() for q in trained), flush=True)
     optimizer = torch.optim.AdamW(trained, lr=a.rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -51,7 +51,7 @@ def main():
         # Blank cells are the great majority; they weigh as much as all others together.
         weight = torch.where(content > 0, 1.0 / (content > 0).sum(), 1.0 / (content == 0).sum())
         distance = (((seen - target) ** 2).mean(-1) * weight).sum()
-        logits = (seen @ table.T * 4 - 2 * (table**2).sum(-1)) 
+        logits = (seen @ table.T * 4 - 2 * (table**2).sum(-1))
         name = (F.cross_entropy(logits.flatten(0, 1), content.flatten(), reduction="none") * weight.flatten()).sum()
         base = ((visual[:, :BASE] - table[0]) ** 2).mean()
         loss = name + 5 * distance + base

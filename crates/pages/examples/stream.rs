@@ -8,6 +8,20 @@ use std::io::{BufWriter, Write};
 use whittle_pages::{Cell, Page, PageKind};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match stream() {
+        // The trainer has enough.
+        Err(error)
+            if error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) =>
+        {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+fn stream() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [first, count, kind @ ..] = &arguments[..] else {
         return Err("usage: stream FIRST_SEED COUNT [form|grid|scene|text]".into());
