@@ -1,0 +1,1 @@
+//! Times of programs and what may be said of them.

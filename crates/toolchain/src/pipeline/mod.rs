@@ -1,0 +1,1 @@
+//! The textual pass pipeline as a tree: parse, print, edit.

@@ -1,0 +1,121 @@
+//! The sandbox: every compiler and every program under test runs in it.
+//!
+//! Generated code is hostile until shown otherwise. A job gets no network, sees no file but the ones named, has bounds on
+//! time, CPU, memory, processes and output, and its whole tree of processes dies with it. Two profiles: *compile* may read
+//! its inputs and the system's headers and libraries and start processes; *run* may do nothing but compute, read standard
+//! input and arguments, and write standard output and error.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What a job may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// A compiler: reads its inputs and the system's headers, libraries and programs; writes where it is told; may start
+    /// processes.
+    Compile,
+    /// A program under test: no files beyond the loader's libraries, no network, no processes.
+    Run,
+}
+
+/// How the address space of a job is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressLayout {
+    /// As the system randomizes it.
+    #[default]
+    Random,
+    /// Without randomization.
+    Fixed,
+}
+
+/// Bounds of a job. All of them are enforced; which one was hit stands in [`End`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Wall time.
+    pub wall: Duration,
+    /// CPU time of each process.
+    pub cpu: Duration,
+    /// Address space of each process in bytes; `None` for programs under a sanitizer, whose shadow memory is vast.
+    pub memory: Option<u64>,
+    /// Processes and threads.
+    pub processes: u64,
+    /// Bytes on standard output and, apart from them, on standard error.
+    pub output: u64,
+}
+
+/// Bytes for a job's standard input: sealed, so that no job can change them for the next. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct SealedInput {
+    // filled in by the implementation: an Arc around a sealed memfd and its length
+}
+
+/// One process to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it may do.
+    pub profile: Profile,
+    /// The executable.
+    pub program: PathBuf,
+    /// What the process sees as its own name (`argv[0]`).
+    pub name: OsString,
+    /// The arguments after the name.
+    pub arguments: Vec<OsString>,
+    /// The whole environment: nothing is inherited.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// Standard input; `None` is empty.
+    pub input: Option<SealedInput>,
+    /// Files and folders it may read, beside what the profile allows.
+    pub readable: Vec<PathBuf>,
+    /// Files and folders it may read, write and create in.
+    pub writable: Vec<PathBuf>,
+    /// Bounds.
+    pub limits: Limits,
+    /// Address-space layout.
+    pub layout: AddressLayout,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Signalled(i32),
+    /// Killed by the sandbox for a forbidden system call (SIGSYS).
+    Forbidden,
+    /// The wall time was over.
+    WallTime,
+    /// The CPU time was over.
+    CpuTime,
+    /// It wrote more than the limit.
+    Output,
+    /// The caller cancelled (see [`Sandbox::cancelled_by`]).
+    Cancelled,
+}
+
+/// What a job left behind.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// Standard output, up to the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to the limit.
+    pub stderr: Vec<u8>,
+    /// Monotonic time from just before `execve` to the return of `wait4`.
+    pub wall: Duration,
+    /// User CPU time, from `wait4`.
+    pub user: Duration,
+    /// System CPU time, from `wait4`.
+    pub system: Duration,
+    /// Largest resident size in bytes, from `wait4`.
+    pub max_resident: u64,
+}

@@ -1,0 +1,1 @@
+//! Compilers and their companions as typed calls.

@@ -1,0 +1,3 @@
+//! Integration tests of the toolchain crate.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs)]
