@@ -6,6 +6,7 @@
 //! more than many an optimization does. The interval comes from a bootstrap over those layouts, is looked at a few planned
 //! times only, and the verdict claims nothing below the noise floor that an A/A run ([`noise_floor`]) has shown.
 
+pub mod statistics;
 mod types;
 
 pub use types::{
