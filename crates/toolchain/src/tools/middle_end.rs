@@ -1,0 +1,54 @@
+//! IR → IR.
+
+use super::call::Call;
+use super::store::Mode;
+use super::{Compiled, Tool, ToolError, Toolchain};
+
+/// What IR is called in a call.
+pub(super) const MODULE: &str = "module.ll";
+
+impl Toolchain {
+    /// Runs a pass pipeline over IR. The module is verified before and after.
+    pub fn middle_end(
+        &self,
+        ir: &str,
+        pipeline: &str,
+        flags: &[String],
+    ) -> Result<Compiled<String>, ToolError> {
+        let call = Call::new(Tool::Opt)
+            .args(["-S".to_owned(), format!("-passes={pipeline}")])
+            .flags(self, flags)
+            .input(MODULE, ir)
+            .args([MODULE])
+            .output("-o", "out.ll", Mode::Data);
+        self.call_for_text(Tool::Opt, call)
+    }
+
+    /// Whether IR is well formed; the error says what is wrong with it.
+    pub fn verify(&self, ir: &str) -> Result<(), ToolError> {
+        let call = Call::new(Tool::Opt)
+            .args(["-passes=verify", "-disable-output"])
+            .input(MODULE, ir)
+            .args([MODULE]);
+        self.call(call).map(drop)
+    }
+
+    /// Merges modules into one.
+    pub fn merge(&self, irs: &[&str]) -> Result<String, ToolError> {
+        let mut call = Call::new(Tool::LlvmLink).args(["-S"]);
+        for (index, ir) in irs.iter().enumerate() {
+            let name = format!("module{index}.ll");
+            call = call.args([name.clone()]).input(name, *ir);
+        }
+        let merged = self.call_for_text(Tool::LlvmLink, call.output("-o", "out.ll", Mode::Data))?;
+        Ok(merged.output)
+    }
+
+    /// Merges modules into one whole program: nothing but `main` is visible from outside, so that all else may be inlined
+    /// away, specialised or laid out anew.
+    pub fn merge_whole_program(&self, irs: &[&str]) -> Result<String, ToolError> {
+        let merged = self.merge(irs)?;
+        let flags = ["-internalize-public-api-list=main".to_owned()];
+        Ok(self.middle_end(&merged, "internalize", &flags)?.output)
+    }
+}
