@@ -50,7 +50,8 @@ impl Session {
         mut text: impl FnMut(&str) -> Result<()>,
     ) -> Result<Outcome> {
         let answer = self.engine.submit(request)?;
-        interrupt::cancels(answer.canceller());
+        let canceller = answer.canceller();
+        interrupt::stops(move || canceller.cancel(), None);
         interrupt::check()?;
         let (mut whole, mut ids, mut prefilled) = (String::new(), Vec::new(), None);
         for event in answer {
