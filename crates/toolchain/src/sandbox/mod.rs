@@ -5,11 +5,28 @@
 //! its inputs and the system's headers and libraries and start processes; *run* may do nothing but compute, read standard
 //! input and arguments, and write standard output and error.
 
+#![allow(unsafe_code)]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+mod calls;
+mod child;
+mod error;
+mod files;
+mod filter;
+mod layers;
+mod plan;
+mod rules;
+mod run;
+
+pub use error::SandboxError;
+pub use files::SealedInput;
+pub use layers::{Layer, Layers};
+pub use run::{Sandbox, SandboxOptions};
 
 /// What a job may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,12 +65,6 @@ pub struct Limits {
     pub output: u64,
 }
 
-/// Bytes for a job's standard input: sealed, so that no job can change them for the next. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct SealedInput {
-    // filled in by the implementation: an Arc around a sealed memfd and its length
-}
-
 /// One process to run.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -81,6 +92,57 @@ pub struct Job {
     pub layout: AddressLayout,
 }
 
+impl Limits {
+    /// For compilers: a minute, 4 GiB, 64 processes, 64 MiB of output.
+    pub const COMPILE: Limits = Limits {
+        wall: Duration::from_secs(60),
+        cpu: Duration::from_secs(60),
+        memory: Some(4 << 30),
+        processes: 64,
+        output: 64 << 20,
+    };
+
+    /// For programs under test: ten seconds, 1 GiB, 64 threads, 64 MiB of output.
+    pub const RUN: Limits = Limits {
+        wall: Duration::from_secs(10),
+        cpu: Duration::from_secs(10),
+        memory: Some(1 << 30),
+        processes: 64,
+        output: 64 << 20,
+    };
+}
+
+impl Job {
+    /// A compiler that works in a folder, which it may read and write. No arguments, environment or input.
+    pub fn compile(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Job {
+        let directory = directory.into();
+        Job {
+            profile: Profile::Compile,
+            writable: vec![directory.clone()],
+            limits: Limits::COMPILE,
+            ..Job::run(program, directory)
+        }
+    }
+
+    /// A program under test, started in a folder that it cannot look into. No arguments, environment or input.
+    pub fn run(program: impl Into<PathBuf>, directory: impl Into<PathBuf>) -> Job {
+        let program = program.into();
+        Job {
+            profile: Profile::Run,
+            name: program.clone().into(),
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: directory.into(),
+            input: None,
+            readable: Vec::new(),
+            writable: Vec::new(),
+            limits: Limits::RUN,
+            layout: AddressLayout::Random,
+        }
+    }
+}
+
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,7 +159,7 @@ pub enum End {
     CpuTime,
     /// It wrote more than the limit.
     Output,
-    /// The caller cancelled (see [`Sandbox::cancelled_by`]).
+    /// The caller cancelled (see [`SandboxOptions::cancel`]).
     Cancelled,
 }
 
