@@ -98,7 +98,7 @@ fn parse_located(line: &str) -> Option<Diagnostic> {
 /// `file:line:column`, `file:line` or `file`; a leading `opt: ` or `llc: ` goes.
 fn parse_place(place: &str) -> (Option<String>, Option<u32>, Option<u32>) {
     let place = place.rsplit(": ").next().unwrap_or(place);
-    if place.is_empty() || super::find::is_tool_name(place) {
+    if place.is_empty() || super::tool::is_tool_name(place) {
         return (None, None, None);
     }
     let split_number = |text: &str| -> Option<(usize, u32)> {
@@ -131,7 +131,7 @@ fn parse_linker(line: &str) -> Option<Diagnostic> {
     let file = place
         .split(":(")
         .next()
-        .filter(|file| !file.is_empty())
+        .filter(|file| !file.is_empty() && !file.starts_with('('))
         .map(str::to_owned);
     Some(Diagnostic {
         file,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::diagnostics::{Diagnostic, Severity};
-use super::find::Tool;
+use super::tool::Tool;
 use crate::sandbox::SandboxError;
 
 /// Lines of a message that are shown when no diagnostic could be read from it.
@@ -148,15 +148,12 @@ fn list(missing: &[String]) -> String {
 }
 
 fn describe_failure(tool: Tool, diagnostics: &[Diagnostic], stderr: &str) -> String {
-    let errors: Vec<&Diagnostic> = diagnostics
-        .iter()
-        .filter(|d| d.severity == Severity::Error)
-        .collect();
     let mut text = format!("{tool} failed");
     let mut add = |line: &dyn fmt::Display| {
         text.push_str("\n  ");
         text.push_str(&line.to_string());
     };
+    let errors = telling_errors(tool, diagnostics);
     if errors.is_empty() {
         let lines: Vec<&str> = stderr
             .lines()
@@ -182,6 +179,24 @@ fn describe_failure(tool: Tool, diagnostics: &[Diagnostic], stderr: &str) -> Str
         }
     }
     text
+}
+
+/// The errors that say something by themselves; none when the whole message has to be shown.
+fn telling_errors(tool: Tool, diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let errors = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error);
+    // After what the linker said, that it failed says nothing; alone it is all there is.
+    let errors: Vec<&Diagnostic> = errors
+        .filter(|error| !error.text.starts_with("linker command failed"))
+        .collect();
+    // LLVM's verifier explains first and ends with "input module is broken!".
+    let unplaced = errors.iter().any(|error| error.line.is_none());
+    if tool != Tool::Clang && unplaced {
+        Vec::new()
+    } else {
+        errors
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Which compilers and companions this machine has, and how to install what is missing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,6 +8,8 @@ use std::process::{Command, Stdio};
 use serde::{Deserialize, Serialize};
 
 use super::error::ToolError;
+use super::installer::Installer;
+use super::tool::Tool;
 
 /// The oldest LLVM that works.
 const OLDEST: u32 = 16;
@@ -16,82 +17,6 @@ const OLDEST: u32 = 16;
 const SUGGESTED: u32 = 19;
 /// Names the folder LLVM is installed in, as `--llvm-prefix` does.
 const PREFIX_VARIABLE: &str = "WHITTLE_LLVM_PREFIX";
-
-macro_rules! tools {
-    ($($variant:ident $name:literal $doc:literal),* $(,)?) => {
-        /// A program that is called.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Tool {
-            $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
-        }
-
-        impl Tool {
-            /// Every tool, the required ones first.
-            pub const ALL: &'static [Tool] = &[$(Tool::$variant),*];
-
-            /// What it is called, without a version.
-            pub fn name(self) -> &'static str {
-                match self { $(Tool::$variant => $name,)* }
-            }
-        }
-    };
-}
-
-tools! {
-    Clang "clang" "C and C++ compiler, assembler, linker driver.",
-    Opt "opt" "LLVM's middle end.",
-    Llc "llc" "LLVM's back end.",
-    LlvmLink "llvm-link" "Merges modules.",
-    LlvmMca "llvm-mca" "Machine code analyzer.",
-    LlvmProfdata "llvm-profdata" "Merges and shows profiles.",
-    LlvmCov "llvm-cov" "Shows coverage.",
-    LlvmNm "llvm-nm" "Lists symbols.",
-    LlvmObjdump "llvm-objdump" "Disassembles.",
-    LlvmSymbolizer "llvm-symbolizer" "Finds the source place of an address.",
-    AliveTv "alive-tv" "Translation validator.",
-    Gcc "gcc" "A second compiler.",
-    Valgrind "valgrind" "Counts instructions.",
-    Perf "perf" "Counts instructions where the hardware lets it.",
-    Bubblewrap "bwrap" "A layer of the sandbox.",
-}
-
-impl Tool {
-    /// Whether nothing works without it.
-    pub fn is_required(self) -> bool {
-        self <= Tool::LlvmSymbolizer
-    }
-
-    /// Debian's package; `LLVM` packages carry the major version.
-    fn package(self, llvm: u32) -> Option<String> {
-        Some(match self {
-            Tool::Clang => format!("clang-{llvm}"),
-            tool if tool.is_required() => format!("llvm-{llvm}"),
-            Tool::Gcc => "gcc".into(),
-            Tool::Valgrind => "valgrind".into(),
-            Tool::Perf => "linux-perf".into(),
-            Tool::Bubblewrap => "bubblewrap".into(),
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Tool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-pub(crate) fn is_tool_name(text: &str) -> bool {
-    Tool::ALL.iter().any(|tool| tool.name() == text)
-}
-
-/// The command that installs one tool, or a word that says there is no package of it.
-pub(crate) fn install_command(tool: Tool, major: u32) -> String {
-    match tool.package(major) {
-        Some(package) => Installer::detect().command(&[package]),
-        None => format!("put {tool} into a folder of PATH"),
-    }
-}
 
 /// A tool that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -411,72 +336,9 @@ fn version_line(program: &Path) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn is_executable(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
-
-/// How packages are installed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Installer {
-    Apt { root: bool },
-    Dnf { root: bool },
-    Pacman { root: bool },
-    Unknown,
-}
-
-impl Installer {
-    fn detect() -> Installer {
-        let has = |name: &str| is_executable(&Path::new("/usr/bin").join(name));
-        let root = nix::unistd::geteuid().is_root();
-        if has("apt-get") {
-            Installer::Apt { root }
-        } else if has("dnf") {
-            Installer::Dnf { root }
-        } else if has("pacman") {
-            Installer::Pacman { root }
-        } else {
-            Installer::Unknown
-        }
-    }
-
-    /// The command that installs these packages, given by their Debian names.
-    fn command(self, debian: &[String]) -> String {
-        let sudo = |root: bool| if root { "" } else { "sudo " };
-        match self {
-            Installer::Apt { root } => {
-                format!("{}apt-get install {}", sudo(root), debian.join(" "))
-            }
-            Installer::Dnf { root } => format!(
-                "{}dnf install {}",
-                sudo(root),
-                unversioned(debian, "compiler-rt", "perf")
-            ),
-            Installer::Pacman { root } => format!(
-                "{}pacman -S {}",
-                sudo(root),
-                unversioned(debian, "compiler-rt", "perf")
-            ),
-            Installer::Unknown => format!(
-                "your system's package manager: {}",
-                unversioned(debian, "compiler-rt", "perf")
-            ),
-        }
-    }
-}
-
-/// Names of packages as other distributions have them: `clang-19` is `clang`.
-fn unversioned(debian: &[String], runtime: &str, perf: &str) -> String {
-    let name = |package: &String| -> String {
-        match package.as_str() {
-            package if package.starts_with("libclang-rt") => runtime.to_owned(),
-            "linux-perf" => perf.to_owned(),
-            package => package
-                .trim_end_matches(|c: char| c.is_ascii_digit() || c == '-')
-                .to_owned(),
-        }
-    };
-    debian.iter().map(name).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -588,18 +450,5 @@ mod tests {
             .to_string()
             .replace(root.path().to_str().unwrap(), "ROOT");
         insta::assert_snapshot!(text, @"LLVM 14 in ROOT/llvm-14 is too old: 16 or newer is needed; install with: sudo apt-get install clang-19 llvm-19 libclang-rt-19-dev");
-    }
-
-    #[test]
-    fn other_distributions_name_packages_without_versions() {
-        let packages = ["clang-19", "llvm-19", "libclang-rt-19-dev"].map(str::to_owned);
-        assert_eq!(
-            Installer::Dnf { root: true }.command(&packages),
-            "dnf install clang llvm compiler-rt"
-        );
-        assert_eq!(
-            Installer::Pacman { root: false }.command(&packages),
-            "sudo pacman -S clang llvm compiler-rt"
-        );
     }
 }

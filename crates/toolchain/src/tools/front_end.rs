@@ -13,6 +13,10 @@ pub(super) const CLANG_ALWAYS: [&str; 2] = [
 impl Toolchain {
     /// Compiles `unit`, one of `units`, to IR as clang hands it to its middle end. The flags carry the `-O`: it decides on
     /// attributes and lifetime markers although no pass runs.
+    ///
+    /// The text states the order of uses (`uselistorder`): passes depend on it, and without it a program can come out quite
+    /// unlike what clang makes of it in memory. Whoever edits the text takes those lines out first
+    /// ([`without_use_lists`](super::without_use_lists)), as they no longer hold.
     pub fn front_end(
         &self,
         units: &[Unit],
@@ -28,7 +32,13 @@ impl Toolchain {
         let call = Call::new(Tool::Clang)
             .args(CLANG_ALWAYS)
             .flags(self, flags)
-            .args(["-Xclang", "-disable-llvm-passes", "-S", "-emit-llvm"])
+            .args([
+                "-Xclang",
+                "-disable-llvm-passes",
+                "-Xclang",
+                "-emit-llvm-uselists",
+            ])
+            .args(["-S", "-emit-llvm"])
             .units(units)
             .args([unit])
             .output("-o", "out.ll", Mode::Data);

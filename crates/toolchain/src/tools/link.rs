@@ -84,10 +84,10 @@ fn padding(layout: u32) -> String {
     let size =
         |kind: u32| 16 * (1 + layout.wrapping_mul(97).wrapping_add(kind.wrapping_mul(53)) % 251);
     let sections = [
-        "\".text.unlikely.\",\"axR\",@progbits",
-        "\".rodata\",\"aR\",@progbits",
-        "\".data\",\"awR\",@progbits",
-        "\".bss\",\"awR\",@nobits",
+        "\".text.unlikely.whittle\",\"axR\",@progbits",
+        "\".rodata.whittle\",\"aR\",@progbits",
+        "\".data.whittle\",\"awR\",@progbits",
+        "\".bss.whittle\",\"awR\",@nobits",
     ];
     let section =
         |(kind, name)| format!("\t.section {name}\n\t.p2align 4\n\t.zero {}\n", size(kind));

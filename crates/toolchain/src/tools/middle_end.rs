@@ -6,6 +6,8 @@ use super::{Compiled, Tool, ToolError, Toolchain};
 
 /// What IR is called in a call.
 pub(super) const MODULE: &str = "module.ll";
+/// See [`Toolchain::front_end`].
+const KEEP_USE_LISTS: &str = "-preserve-ll-uselistorder";
 
 impl Toolchain {
     /// Runs a pass pipeline over IR. The module is verified before and after.
@@ -16,7 +18,8 @@ impl Toolchain {
         flags: &[String],
     ) -> Result<Compiled<String>, ToolError> {
         let call = Call::new(Tool::Opt)
-            .args(["-S".to_owned(), format!("-passes={pipeline}")])
+            .args(["-S", KEEP_USE_LISTS])
+            .args([format!("-passes={pipeline}")])
             .flags(self, flags)
             .input(MODULE, ir)
             .args([MODULE])
@@ -35,7 +38,7 @@ impl Toolchain {
 
     /// Merges modules into one.
     pub fn merge(&self, irs: &[&str]) -> Result<String, ToolError> {
-        let mut call = Call::new(Tool::LlvmLink).args(["-S"]);
+        let mut call = Call::new(Tool::LlvmLink).args(["-S", KEEP_USE_LISTS]);
         for (index, ir) in irs.iter().enumerate() {
             let name = format!("module{index}.ll");
             call = call.args([name.clone()]).input(name, *ir);

@@ -10,9 +10,13 @@ mod diagnostics;
 mod error;
 mod find;
 mod front_end;
+mod installer;
 mod link;
+mod listing;
 mod middle_end;
+mod scratch;
 mod store;
+mod tool;
 mod unit;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +26,14 @@ use serde::{Deserialize, Serialize};
 
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
-pub use find::{Found, Inventory, InventoryLine, Located, Tool};
+pub use find::{Found, Inventory, InventoryLine, Located};
 pub use link::{Executable, Object};
+pub use listing::{
+    AssemblyStatistics, FunctionLines, IrStatistics, assembly_functions, assembly_statistics,
+    ir_functions, ir_statistics, normalized_assembly, without_use_lists,
+};
 pub use store::{Digest, Store};
+pub use tool::Tool;
 pub use unit::Unit;
 
 use crate::sandbox::{Job, Limits, Sandbox};
@@ -118,7 +127,7 @@ impl Toolchain {
     fn program(&self, tool: Tool) -> Result<&Path, ToolError> {
         self.found().path(tool).ok_or_else(|| ToolError::NotFound {
             missing: vec![tool.name().to_owned()],
-            install_command: find::install_command(tool, self.found().major),
+            install_command: installer::install_command(tool, self.found().major),
         })
     }
 

@@ -1,3 +1,5 @@
 //! Integration tests of the toolchain crate.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
+
+mod tools;

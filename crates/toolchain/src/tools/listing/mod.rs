@@ -1,0 +1,35 @@
+//! What IR and assembly consist of: functions, counts, and a form in which listings can be compared.
+
+mod assembly;
+mod ir;
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+pub use assembly::{
+    AssemblyStatistics, assembly_functions, assembly_statistics, normalized_assembly,
+};
+pub use ir::{IrStatistics, ir_functions, ir_statistics, without_use_lists};
+
+/// Where a function stands in a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionLines {
+    /// Its name, as the linker knows it.
+    pub name: String,
+    /// Its lines, from 0, the first and last included.
+    pub lines: Range<usize>,
+}
+
+impl FunctionLines {
+    /// Its part of the listing.
+    pub fn text<'a>(&self, listing: &'a str) -> &'a str {
+        let start = line_start(listing, self.lines.start);
+        &listing[start..start + line_start(&listing[start..], self.lines.len())]
+    }
+}
+
+/// Where the line of this number begins, or the end.
+fn line_start(text: &str, line: usize) -> usize {
+    text.split_inclusive('\n').take(line).map(str::len).sum()
+}
