@@ -6,9 +6,28 @@
 //! more than many an optimization does. The interval comes from a bootstrap over those layouts, is looked at a few planned
 //! times only, and the verdict claims nothing below the noise floor that an A/A run ([`noise_floor`]) has shown.
 
+mod blocks;
+mod compare;
+mod counts;
+mod error;
+mod estimate;
+mod looks;
+mod noise;
+mod quick;
+mod run;
+#[cfg(test)]
+mod simulation;
 pub mod statistics;
 mod types;
+mod verdict;
 
+pub use blocks::Observer;
+pub use compare::{Accept, compare, compare_accepting};
+pub use counts::{instruction_count, instruction_counts};
+pub use error::{Difference, MeasureError};
+pub use noise::{MachineNoise, machine_noise, noise_floor};
+pub use quick::{QuickOptions, QuickTime, QuickTimes, quick_time};
+pub use run::{environment, limits_from, program_job};
 pub use types::{
     Arm, ArmName, CompareOptions, Comparison, NoiseFloor, Progress, Sample, Verdict, Workload,
     WorkloadComparison,

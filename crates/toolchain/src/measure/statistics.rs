@@ -1,7 +1,5 @@
 //! The statistics that measurements rest on. Pure: numbers in, numbers out.
 
-use rand::Rng;
-
 /// Arithmetic mean; `None` of nothing.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -110,22 +108,9 @@ pub fn student_quantile(p: f64, degrees: usize) -> f64 {
     0.5 * (low + high)
 }
 
-/// The bootstrap's standard error: the spread of a statistic over `resamples` repetitions of `draw`, each of which draws
-/// one resample and computes the statistic from it.
-pub fn bootstrap_error<R: Rng>(
-    resamples: usize,
-    rng: &mut R,
-    mut draw: impl FnMut(&mut R) -> f64,
-) -> f64 {
-    let values: Vec<f64> = (0..resamples).map(|_| draw(rng)).collect();
-    standard_deviation(&values).unwrap_or(0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::{Rng as _, SeedableRng as _};
-    use rand_chacha::ChaCha8Rng;
 
     use super::*;
 
@@ -187,19 +172,6 @@ mod tests {
             near(student_quantile(p, degrees), expected, 1e-8);
             near(student_quantile(1.0 - p, degrees), -expected, 1e-8);
         }
-    }
-
-    #[test]
-    fn the_bootstrap_finds_the_standard_error_of_a_mean() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let values: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();
-        let n = values.len();
-        let error = bootstrap_error(4000, &mut rng, |rng| {
-            (0..n).map(|_| values[rng.random_range(0..n)]).sum::<f64>() / n as f64
-        });
-        // The resamples' own variance is (n - 1)/n of the unbiased one.
-        let expected = standard_deviation(&values).unwrap() * ((n - 1) as f64).sqrt() / n as f64;
-        near(error / expected, 1.0, 0.05);
     }
 
     proptest! {

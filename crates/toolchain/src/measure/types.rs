@@ -88,8 +88,8 @@ impl CompareOptions {
 pub enum Verdict {
     /// The whole interval lies above `1 + margin`, and no workload became slower.
     Faster,
-    /// The whole interval lies below `1 / (1 + margin)`, or some workload became slower by more than the margin
-    /// ([`Comparison::slower_on`]).
+    /// The whole interval lies below `1 / (1 + margin)`; or it lies above `1 + margin`, but some workload became slower by
+    /// more than the margin ([`Comparison::slower_on`]).
     Slower,
     /// The whole interval lies within the margin around 1.
     NoDifference,
@@ -167,8 +167,8 @@ pub struct Comparison {
     pub margin: f64,
     /// Every timed run, in order.
     pub samples: Vec<Sample>,
-    /// Both programs gave the same output and exit status in every run. A difference ends the comparison with an error, so
-    /// this is true in every comparison that exists; it stands here for those who read the report.
+    /// Both programs wrote the same bytes in every run. False only where another output was accepted
+    /// ([`compare_accepting`](super::compare_accepting)); what is not accepted ends the comparison with an error.
     pub outputs_equal: bool,
 }
 
