@@ -79,9 +79,70 @@ pub struct GuideEntry {
 }
 
 /// All guides, the default first. A new one is a file and a line here.
-static REGISTRY: &[GuideEntry] = &[];
+static REGISTRY: &[GuideEntry] = &[thompson::ENTRY, fixed::ENTRY, random::ENTRY];
 
 /// All guides, in the order in which to show them.
 pub fn registry() -> &'static [GuideEntry] {
     REGISTRY
+}
+
+/// Trees and agents for the guides' tests.
+#[cfg(test)]
+pub(crate) mod testing {
+    use whittle_toolchain::tools::Digest;
+
+    use crate::agents::{Agent, TurnEnded, Workbench};
+    use crate::candidate::{Artifact, Candidate, Level, Recipe};
+    use crate::tree::{Node, NodeId, Outcome, Tree};
+
+    struct Idle(&'static str);
+
+    impl Agent for Idle {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn level(&self) -> Level {
+            Level::Ir
+        }
+
+        fn applies(&self, _: &Node, _: &Tree) -> bool {
+            true
+        }
+
+        fn work(&mut self, _: &mut dyn Workbench) -> Result<(), TurnEnded> {
+            Ok(())
+        }
+    }
+
+    /// Agents that do nothing.
+    pub(crate) fn agents(names: &[&'static str]) -> Vec<Box<dyn Agent>> {
+        names.iter().map(|name| Box::new(Idle(name)) as Box<dyn Agent>).collect()
+    }
+
+    /// The original, and below it nodes by (parent, agent, speed-up).
+    pub(crate) fn tree(nodes: &[(u32, &str, f64)]) -> Tree {
+        let mut tree = Tree::default();
+        let original = [(None, "", 1.0)];
+        let others = nodes.iter().map(|(parent, agent, speedup)| (Some(NodeId(*parent)), *agent, *speedup));
+        for (parent, agent, speedup) in original.into_iter().chain(others) {
+            let id = tree.next_id();
+            let artifact = Artifact { level: Level::Source, units: Vec::new() };
+            tree.push(Node {
+                id,
+                parent,
+                agent: agent.to_owned(),
+                change: String::new(),
+                note: serde_json::Value::Null,
+                candidate: Candidate { artifact, recipe: Recipe::default() },
+                outcome: Outcome::Timed {
+                    code: Digest::of(&[&id.0.to_le_bytes()]),
+                    speedup,
+                    seconds: Vec::new(),
+                },
+                at_s: 0.0,
+            });
+        }
+        tree
+    }
 }

@@ -1,1 +1,146 @@
-//! To be written.
+//! Thompson sampling over (node, agent): what has paid so far is tried more, what is not known yet now and then.
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Beta, Distribution as _};
+
+use crate::agents::Agent;
+use crate::guides::{Action, Guide, GuideEntry, View};
+use crate::tree::{Node, NodeId, Tree};
+
+pub(super) const ENTRY: GuideEntry = GuideEntry {
+    name: "thompson",
+    summary: "Thompson sampling over candidates and agents: tries more of what has paid so far",
+    build: || Box::new(Thompson),
+};
+
+/// Nodes that are considered, the fastest of the search. The original is always among them.
+const NODES: usize = 6;
+/// A candidate has to be this much faster than what it was made from to count as a success: about the noise of a quick
+/// timing.
+const SUCCESS: f64 = 1.005;
+/// What an agent's record elsewhere in the tree is worth at a node where it has not been.
+const TRANSFER: f64 = 0.3;
+/// The gain expected of a success before there was any.
+const FIRST_GAIN: f64 = 0.03;
+
+struct Thompson;
+
+/// What an agent has achieved.
+#[derive(Default)]
+struct Record {
+    successes: f64,
+    failures: f64,
+    /// Sum of the logarithms of the successes' gains.
+    gain: f64,
+}
+
+impl Record {
+    fn of<'t>(children: impl Iterator<Item = &'t Node>, tree: &Tree) -> Self {
+        let mut record = Self::default();
+        for child in children {
+            let parent = child.parent.and_then(|parent| tree.get(parent)).and_then(Node::speedup);
+            match (child.speedup(), parent) {
+                (Some(speedup), Some(parent)) if speedup > parent * SUCCESS => {
+                    record.successes += 1.0;
+                    record.gain += (speedup / parent).ln();
+                }
+                _ => record.failures += 1.0,
+            }
+        }
+        record
+    }
+
+    /// The logarithm of the gain that a success brings.
+    fn mean_gain(&self) -> f64 {
+        (self.gain + FIRST_GAIN) / (self.successes + 1.0)
+    }
+}
+
+impl Thompson {
+    /// A draw of the logarithm of the speed-up that a turn of this agent from this node leads to.
+    fn draw(node: &Node, agent: &dyn Agent, tree: &Tree, random: &mut ChaCha8Rng) -> f64 {
+        let of_agent = |child: &&Node| child.agent == agent.name();
+        let everywhere = Record::of(tree.nodes().iter().filter(of_agent), tree);
+        let here = Record::of(tree.children(node.id).filter(of_agent), tree);
+        let successes = 1.0 + here.successes + TRANSFER * everywhere.successes;
+        let failures = 1.0 + here.failures + TRANSFER * everywhere.failures;
+        // Both parameters are at least 1, so the distribution exists.
+        let chance = Beta::new(successes, failures).map_or(0.5, |beta| beta.sample(random));
+        node.speedup().unwrap_or(1.0).ln() + chance * everywhere.mean_gain()
+    }
+}
+
+impl Guide for Thompson {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn next(&mut self, view: &View<'_>, random: &mut ChaCha8Rng) -> Action {
+        let mut best: Option<(f64, NodeId, &'static str)> = None;
+        let ranked = view.tree.ranked();
+        let root = view.tree.get(NodeId::ROOT).into_iter();
+        for node in ranked.into_iter().filter(|node| node.id != NodeId::ROOT).take(NODES).chain(root) {
+            for agent in view.agents.iter().filter(|agent| agent.applies(node, view.tree)) {
+                let draw = Self::draw(node, agent.as_ref(), view.tree, random);
+                if best.is_none_or(|(highest, ..)| draw > highest) {
+                    best = Some((draw, node.id, agent.name()));
+                }
+            }
+        }
+        best.map_or(Action::Stop, |(_, node, agent)| Action::Optimize {
+            node,
+            agent: agent.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::guides::testing::{agents, tree};
+
+    /// How often each agent is chosen in 300 draws.
+    fn shares(speedups: &[(u32, &str, f64)]) -> [usize; 2] {
+        let (tree, agents) = (tree(speedups), agents(&["a", "b"]));
+        let view = View { tree: &tree, agents: &agents, budget_left: 1.0 };
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut counts = [0, 0];
+        for _ in 0..300 {
+            match Thompson.next(&view, &mut random) {
+                Action::Optimize { agent, .. } => counts[usize::from(agent == "b")] += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        counts
+    }
+
+    #[test]
+    fn nothing_known_means_both() {
+        let [a, b] = shares(&[]);
+        assert!(a > 100 && b > 100, "{a} {b}");
+    }
+
+    #[test]
+    fn what_pays_is_preferred_but_not_alone() {
+        // From the original: five failures of a, and five successes of b that are no better to go on from.
+        let mut past = vec![(0, "a", 0.9); 6];
+        past.extend([(0, "b", 1.02); 6]);
+        let [a, b] = shares(&past);
+        assert!(b > 2 * a, "{a} {b}");
+    }
+
+    #[test]
+    fn the_same_chance_gives_the_same_choice() {
+        let past = [(0, "a", 1.1), (0, "b", 0.9), (1, "a", 1.2)];
+        assert_eq!(shares(&past), shares(&past));
+    }
+
+    #[test]
+    fn no_agent_that_applies_means_stop() {
+        let tree = tree(&[]);
+        let view = View { tree: &tree, agents: &[], budget_left: 1.0 };
+        assert_eq!(Thompson.next(&view, &mut ChaCha8Rng::seed_from_u64(1)), Action::Stop);
+    }
+}
