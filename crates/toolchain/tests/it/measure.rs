@@ -1,4 +1,5 @@
 //! Measuring real programs in the sandbox. Effects are so large that no disturbance of the machine can hide them.
+#![allow(clippy::unwrap_used)] // clippy allows it in test functions, but not in their helpers
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use whittle_toolchain::measure::{
-    Arm, CompareOptions, Comparison, Difference, MeasureError, Progress, Verdict, Workload,
+    Accept, Arm, CompareOptions, Comparison, Difference, MeasureError, Progress, Verdict, Workload,
     compare, compare_accepting, noise_floor,
 };
 use whittle_toolchain::sandbox::{End, Limits, Sandbox, SandboxOptions, SealedInput};
@@ -282,14 +283,14 @@ fn another_output_may_be_accepted_but_has_to_stay_the_same() {
         layouts,
     });
     let any = [workload("any", &[], "")];
-    let compare = |candidate, accept: &dyn Fn(&Workload, &[u8], &[u8]) -> bool| {
+    let compare = |candidate, accept: &Accept<'_>| {
         compare_accepting(
             &sandbox(),
             &arms[0],
             candidate,
             &any,
             &options(),
-            &accept,
+            accept,
             &mut go_on,
         )
     };
