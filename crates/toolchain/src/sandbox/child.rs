@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use libc::{c_int, c_void};
 use seccompiler::sock_filter;
 
-use super::plan::{Plan, Report};
+use super::plan::{MAX_DESCRIPTORS, Plan, RULES, Report};
 
 /// The steps of the set-up, for errors. The last one is `execve`.
 pub(super) const STEPS: [&str; 16] = [
@@ -53,9 +53,6 @@ pub(super) enum Step {
     Filter,
     Execute,
 }
-
-/// The descriptor at which a job finds its Landlock rules.
-const RULES: c_int = 3;
 
 /// The job's process id, for the signal handler of the first process. Zero: not started yet.
 static JOB: AtomicI32 = AtomicI32::new(0);
@@ -132,7 +129,7 @@ unsafe fn prepare(plan: &Plan) -> Outcome {
     // SAFETY: plain system calls on valid pointers.
     unsafe {
         if plan.namespaces & libc::CLONE_NEWUSER != 0 {
-            map_ids(&plan.user_map, &plan.group_map)?;
+            map_ids(plan.user_map, plan.group_map)?;
         }
         // Not only the thread but the kernel's whole view of this process: nobody may attach to it.
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -176,33 +173,30 @@ extern "C" fn kill_job(_: c_int) {
     }
 }
 
-/// Streams to 0, 1, 2, the rules to 3, everything else closed.
+/// Puts the descriptors in their places and closes everything else.
 unsafe fn descriptors(plan: &Plan) -> Outcome {
     // SAFETY: plain system calls.
     unsafe {
-        let mut sources = [plan.streams[0], plan.streams[1], plan.streams[2], -1];
-        if let Some(rules) = &plan.rules {
-            sources[3] = std::os::fd::AsRawFd::as_raw_fd(rules);
+        // First out of the way of the places.
+        let mut moved = [-1; MAX_DESCRIPTORS];
+        for (moved, &(descriptor, _)) in moved.iter_mut().zip(&plan.descriptors) {
+            *moved = libc::fcntl(
+                descriptor,
+                libc::F_DUPFD_CLOEXEC,
+                2 * MAX_DESCRIPTORS as c_int,
+            );
+            check(*moved, Step::Descriptors)?;
         }
-        // First out of the way of the targets.
-        for source in &mut sources {
-            if *source >= 0 {
-                *source = libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, 10);
-                check(*source, Step::Descriptors)?;
-            }
+        let mut place = 0;
+        for (&moved, &(_, stays)) in moved.iter().zip(&plan.descriptors) {
+            let flags = if stays { 0 } else { libc::O_CLOEXEC };
+            check(libc::dup3(moved, place, flags), Step::Descriptors)?;
+            place += 1;
         }
-        for (target, &source) in (0..).zip(&sources) {
-            if source < 0 {
-                libc::close(target);
-            } else {
-                let flags = if target == RULES { libc::O_CLOEXEC } else { 0 };
-                check(libc::dup3(source, target, flags), Step::Descriptors)?;
-            }
-        }
-        if libc::syscall(libc::SYS_close_range, RULES + 1, u32::MAX, 0) < 0 {
+        if libc::syscall(libc::SYS_close_range, place, u32::MAX, 0) < 0 {
             let mut limit: libc::rlimit = zeroed();
             libc::getrlimit(libc::RLIMIT_NOFILE, addr_of_mut!(limit));
-            for descriptor in RULES + 1..limit.rlim_cur.min(1 << 20) as c_int {
+            for descriptor in place..limit.rlim_cur.min(1 << 20) as c_int {
                 libc::close(descriptor);
             }
         }
@@ -338,7 +332,7 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
             Step::Privileges,
         )?;
-        if plan.rules.is_some() {
+        if plan.landlock {
             for file in &plan.own_files {
                 allow_reading(file.as_ptr())?;
             }
@@ -356,7 +350,7 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
         }
         let path = plan.program.as_bytes_with_nul();
         std::ptr::copy_nonoverlapping(path.as_ptr(), plan.path_page, path.len());
-        for filter in &plan.filters {
+        for filter in plan.filters {
             install(filter).map_err(|()| Step::Filter)?;
         }
         Ok(())

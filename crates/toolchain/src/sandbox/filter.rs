@@ -12,49 +12,54 @@ use seccompiler::{
     SeccompRule, TargetArch, sock_filter,
 };
 
-use super::SandboxError;
-use super::calls;
+use super::{Profile, SandboxError, calls};
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The filters of both profiles, to be installed in order. A call gets the strictest answer of all.
 #[derive(Debug)]
 pub(super) struct Filters {
-    pub(super) run: Vec<BpfProgram>,
-    pub(super) compile: Vec<BpfProgram>,
+    run: Vec<BpfProgram>,
+    compile: Vec<BpfProgram>,
 }
 
 impl Filters {
-    /// `path`: the address from which alone a job may be executed in the run profile. `isolated`: a job sees no
-    /// processes but its own, so that it may send signals.
-    pub(super) fn new(path: u64, isolated: bool) -> Result<Self, SandboxError> {
+    /// `path`: the only address from which a job of the run profile may be executed; `None` for any. `isolated`: a job
+    /// sees no processes but its own, so that it may send signals.
+    pub(super) fn new(path: Option<u64>, isolated: bool) -> Result<Self, SandboxError> {
         let kill = SeccompAction::KillProcess;
         let allow = SeccompAction::Allow;
         let errno = |number: i32| SeccompAction::Errno(number as u32);
         Ok(Filters {
             run: vec![
-                filter(run_kills(path)?, allow.clone(), kill.clone())?,
-                filter(
-                    run_allowed(path, isolated)?,
-                    errno(libc::ENOSYS),
-                    allow.clone(),
-                )?,
+                program(run_kills(path)?, &allow, &kill)?,
+                program(run_allowed(isolated)?, &errno(libc::ENOSYS), &allow)?,
             ],
             compile: vec![
-                filter(compile_kills()?, allow.clone(), kill)?,
-                filter(compile_errors(isolated), allow.clone(), errno(libc::EPERM))?,
+                program(compile_kills()?, &allow, &kill)?,
+                program(compile_errors(isolated), &allow, &errno(libc::EPERM))?,
                 // Its flags cannot be looked at; the C library then takes clone.
-                filter(all(&[libc::SYS_clone3]), allow, errno(libc::ENOSYS))?,
+                program(all(&[libc::SYS_clone3]), &allow, &errno(libc::ENOSYS))?,
             ],
         })
     }
+
+    /// Those of a profile.
+    pub(super) fn of(&self, profile: Profile) -> &[BpfProgram] {
+        match profile {
+            Profile::Run => &self.run,
+            Profile::Compile => &self.compile,
+        }
+    }
 }
 
-fn run_kills(path: u64) -> Result<Rules, SandboxError> {
+fn run_kills(path: Option<u64>) -> Result<Rules, SandboxError> {
     let mut rules = all(calls::KERNEL);
     rules.extend(all(calls::REACHING_OUT));
     rules.insert(libc::SYS_clone, vec![rule(0, masked(calls::THREAD), 0)?]);
-    rules.insert(libc::SYS_execve, vec![rule(0, SeccompCmpOp::Ne, path)?]);
+    if let Some(path) = path {
+        rules.insert(libc::SYS_execve, vec![rule(0, SeccompCmpOp::Ne, path)?]);
+    }
     rules.insert(
         libc::SYS_personality,
         vec![rule(0, SeccompCmpOp::Ne, calls::QUERY)?],
@@ -62,7 +67,7 @@ fn run_kills(path: u64) -> Result<Rules, SandboxError> {
     Ok(rules)
 }
 
-fn run_allowed(path: u64, isolated: bool) -> Result<Rules, SandboxError> {
+fn run_allowed(isolated: bool) -> Result<Rules, SandboxError> {
     let mut rules = all(calls::COMPUTING);
     if isolated {
         rules.extend(all(&[libc::SYS_tkill]));
@@ -72,7 +77,8 @@ fn run_allowed(path: u64, isolated: bool) -> Result<Rules, SandboxError> {
         libc::SYS_clone,
         vec![rule(0, masked(flags), calls::THREAD)?],
     );
-    rules.insert(libc::SYS_execve, vec![rule(0, SeccompCmpOp::Eq, path)?]);
+    // From one address only: the other filter kills for the rest.
+    rules.extend(all(&[libc::SYS_execve]));
     rules.insert(
         libc::SYS_personality,
         vec![rule(0, SeccompCmpOp::Eq, calls::QUERY)?],
@@ -128,37 +134,62 @@ fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule,
         .map_err(unbuildable)
 }
 
-fn filter(
+/// How many rules stand in one group.
+const GROUP: usize = 12;
+
+/// One program of groups of rules, with jumps to the right one before them: when a filter is installed, the kernel runs it
+/// for every call there is, and a single chain of two hundred comparisons would take longer than all other layers together.
+fn program(
     rules: Rules,
-    otherwise: SeccompAction,
-    matched: SeccompAction,
+    otherwise: &SeccompAction,
+    matched: &SeccompAction,
 ) -> Result<BpfProgram, SandboxError> {
     let architecture = TargetArch::try_from(ARCH).map_err(unbuildable)?;
-    let filter =
-        SeccompFilter::new(rules, otherwise, matched, architecture).map_err(unbuildable)?;
+    let rules: Vec<_> = rules.into_iter().collect();
+    let mut firsts = Vec::new();
+    let mut groups = Vec::new();
+    for group in rules.chunks(GROUP) {
+        let Some((first, _)) = group.first() else {
+            continue;
+        };
+        let rules = group.iter().cloned().collect();
+        let filter = SeccompFilter::new(rules, otherwise.clone(), matched.clone(), architecture)
+            .map_err(unbuildable)?;
+        firsts.push(*first as u32);
+        groups.push(BpfProgram::try_from(filter).map_err(unbuildable)?);
+    }
     let mut program = foreign_calls();
-    program.extend(BpfProgram::try_from(filter).map_err(unbuildable)?);
+    // For each group but the last two jumps: on if the call is of a later one, else there. Then one to the last group.
+    let mut distance = 2 * groups.len() - 1;
+    for (group, &next) in groups.iter().zip(firsts.iter().skip(1)) {
+        distance -= 2;
+        program.push(operation(JUMP | libc::BPF_JGE | libc::BPF_K, next, 1, 0));
+        program.push(operation(JUMP | libc::BPF_JA, distance as u32, 0, 0));
+        distance += group.len();
+    }
+    program.push(operation(JUMP | libc::BPF_JA, distance as u32 - 1, 0, 0));
+    program.extend(groups.into_iter().flatten());
     Ok(program)
+}
+
+const JUMP: u32 = libc::BPF_JMP;
+
+fn operation(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    }
 }
 
 /// Kills callers of x32, whose calls have other numbers and pass the check of the architecture.
 fn foreign_calls() -> BpfProgram {
     const X32_SYSCALL_BIT: u32 = 0x4000_0000;
-    let operation = |code: u32, k, jt, jf| sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
     vec![
         // The number is the first member of struct seccomp_data.
         operation(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        operation(
-            libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K,
-            X32_SYSCALL_BIT,
-            0,
-            1,
-        ),
+        operation(JUMP | libc::BPF_JGE | libc::BPF_K, X32_SYSCALL_BIT, 0, 1),
         operation(
             libc::BPF_RET | libc::BPF_K,
             libc::SECCOMP_RET_KILL_PROCESS,
@@ -166,6 +197,26 @@ fn foreign_calls() -> BpfProgram {
             0,
         ),
     ]
+}
+
+/// A filter that forbids nothing.
+pub(super) fn allow_everything() -> BpfProgram {
+    vec![operation(
+        libc::BPF_RET | libc::BPF_K,
+        libc::SECCOMP_RET_ALLOW,
+        0,
+        0,
+    )]
+}
+
+/// A filter as the bytes that the kernel takes.
+pub(super) fn bytes(program: &[sock_filter]) -> Vec<u8> {
+    let bytes = program.iter().flat_map(|operation| {
+        let [code_low, code_high] = operation.code.to_ne_bytes();
+        let [a, b, c, d] = operation.k.to_ne_bytes();
+        [code_low, code_high, operation.jt, operation.jf, a, b, c, d]
+    });
+    bytes.collect()
 }
 
 fn unbuildable(error: seccompiler::BackendError) -> SandboxError {

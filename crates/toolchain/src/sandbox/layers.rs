@@ -3,14 +3,13 @@
 use std::fmt;
 use std::mem::zeroed;
 use std::os::fd::AsRawFd;
-use std::process::{Command, Stdio};
 use std::ptr::{addr_of, addr_of_mut};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::child;
-use super::rules;
+use super::bubblewrap::Bubblewrap;
+use super::{Profile, child, rules};
 
 /// One layer of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,7 +19,7 @@ pub enum Layer {
     Landlock,
     /// System calls, by seccomp.
     Seccomp,
-    /// User, PID, network, IPC and UTS namespaces.
+    /// User, PID, network and IPC namespaces.
     Namespaces,
     /// bubblewrap, for files where Landlock is missing.
     Bubblewrap,
@@ -35,9 +34,9 @@ pub struct Layers {
     pub landlock: Option<u32>,
     /// System call filters.
     pub seccomp: bool,
-    /// User, PID, network, IPC and UTS namespaces.
+    /// User, PID, network and IPC namespaces (the last two not for programs under test where seccomp holds).
     pub namespaces: bool,
-    /// The version of bubblewrap.
+    /// The version of bubblewrap, if it works; used only where Landlock is missing.
     pub bubblewrap: Option<String>,
     /// Resource limits.
     pub limits: bool,
@@ -52,7 +51,7 @@ impl Layers {
                 landlock: landlock(),
                 seccomp: seccomp(),
                 namespaces: namespaces(),
-                bubblewrap: bubblewrap(),
+                bubblewrap: Bubblewrap::find().map(|found| found.version),
                 limits: limits(),
             })
             .clone()
@@ -97,10 +96,13 @@ impl Layers {
 impl fmt::Display for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let landlock = self.landlock.map(|version| format!("Landlock {version}"));
-        let bubblewrap = self
-            .bubblewrap
-            .as_ref()
-            .map(|version| format!("bubblewrap {version}"));
+        let spare = if self.landlock.is_some() {
+            " (in reserve)"
+        } else {
+            ""
+        };
+        let bubblewrap = self.bubblewrap.as_ref();
+        let bubblewrap = bubblewrap.map(|version| format!("bubblewrap {version}{spare}"));
         let held: Vec<String> = [
             landlock,
             self.seccomp.then(|| "seccomp".into()),
@@ -120,11 +122,12 @@ impl fmt::Display for Layers {
 }
 
 /// Flags of `clone` for the namespaces of a job.
-pub(super) const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
-    | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET
-    | libc::CLONE_NEWIPC
-    | libc::CLONE_NEWUTS;
+pub(super) const NAMESPACES: libc::c_int =
+    libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC;
+
+/// Those that a job of the run profile needs under seccomp, which already kills it for sockets and shared memory. A new
+/// network takes a millisecond to make and as much in the background to clear up, amid the next measurement.
+pub(super) const RUN_NAMESPACES: libc::c_int = libc::CLONE_NEWUSER | libc::CLONE_NEWPID;
 
 fn landlock() -> Option<u32> {
     // From include/uapi/linux/landlock.h.
@@ -151,7 +154,7 @@ fn landlock() -> Option<u32> {
 }
 
 fn seccomp() -> bool {
-    let Ok(filters) = super::filter::Filters::new(0, true) else {
+    let Ok(filters) = super::filter::Filters::new(None, true) else {
         return false;
     };
     // SAFETY: the closure makes only system calls.
@@ -159,7 +162,7 @@ fn seccomp() -> bool {
         in_child(0, || {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                 && filters
-                    .run
+                    .of(Profile::Run)
                     .iter()
                     .all(|filter| child::install(filter).is_ok())
                 && libc::syscall(libc::SYS_clone3, 0, 0) < 0
@@ -189,32 +192,6 @@ fn limits() -> bool {
                 && libc::open(c"/".as_ptr(), libc::O_RDONLY) < 0
         })
     }
-}
-
-fn bubblewrap() -> Option<String> {
-    let version = Command::new("bwrap")
-        .arg("--version")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let version = String::from_utf8(version.stdout).ok()?;
-    let works = Command::new("bwrap")
-        .args([
-            "--unshare-all",
-            "--die-with-parent",
-            "--ro-bind",
-            "/",
-            "/",
-            "true",
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .ok()?;
-    works
-        .success()
-        .then(|| version.trim().trim_start_matches("bubblewrap ").to_owned())
 }
 
 /// Whether `check` holds in a forked process, with these flags of `clone`.

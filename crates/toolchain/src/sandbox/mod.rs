@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+mod bubblewrap;
 mod calls;
 mod child;
 mod error;
@@ -22,6 +23,7 @@ mod layers;
 mod plan;
 mod rules;
 mod run;
+mod watch;
 
 pub use error::SandboxError;
 pub use files::SealedInput;

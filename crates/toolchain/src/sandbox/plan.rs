@@ -1,15 +1,17 @@
 //! Everything a job needs, prepared before the fork: afterwards nothing may be allocated.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 
-use seccompiler::sock_filter;
+use nix::unistd::{getegid, geteuid};
+use seccompiler::BpfProgram;
 
-use super::{AddressLayout, Job, Profile, SandboxError};
+use super::{Job, Profile, SandboxError};
 
 /// The user and group that a job sees itself as, so that it holds no capabilities after `execve`.
 const INSIDE_ID: u32 = 1000;
@@ -122,22 +124,22 @@ pub(super) type ResourceLimit = (libc::__rlimit_resource_t, u64, u64);
 pub(super) struct Plan<'a> {
     /// Flags of `clone` for new namespaces; 0 for none.
     pub(super) namespaces: libc::c_int,
-    pub(super) user_map: CString,
-    pub(super) group_map: CString,
+    pub(super) user_map: &'a CStr,
+    pub(super) group_map: &'a CStr,
     pub(super) program: CString,
     pub(super) arguments: Strings,
     pub(super) environment: Strings,
     pub(super) directory: CString,
-    /// Standard input, output and error.
-    pub(super) streams: [RawFd; 3],
+    /// What becomes descriptor 0, 1, 2 and so on, and whether it stays open in the job; at most [`MAX_DESCRIPTORS`].
+    pub(super) descriptors: Vec<(RawFd, bool)>,
     pub(super) limits: Vec<ResourceLimit>,
     pub(super) fixed_addresses: bool,
-    /// The Landlock rules.
-    pub(super) rules: Option<OwnedFd>,
+    /// Whether descriptor [`RULES`] holds Landlock rules.
+    pub(super) landlock: bool,
     /// Files below `/proc/self`, which only the job itself can name, to be added to the rules as readable.
     pub(super) own_files: Vec<CString>,
     /// The system call filters, installed in this order.
-    pub(super) filters: Vec<&'a [sock_filter]>,
+    pub(super) filters: &'a [BpfProgram],
     /// Signals go to the job itself only.
     pub(super) own_signals_only: bool,
     /// Where the program's path is copied before `execve`: the only address from which the filter lets a job execute.
@@ -147,53 +149,56 @@ pub(super) struct Plan<'a> {
     pub(super) report: *const Report,
 }
 
-/// Strings of a job, checked for NUL bytes.
-pub(super) struct JobStrings {
-    pub(super) program: CString,
-    pub(super) arguments: Strings,
-    pub(super) environment: Strings,
-    pub(super) directory: CString,
-}
+/// How many descriptors a job can be given.
+pub(super) const MAX_DESCRIPTORS: usize = 8;
 
-impl JobStrings {
-    pub(super) fn new(job: &Job) -> Result<Self, SandboxError> {
-        let program = c_string(job.program.as_os_str(), "the path of the program")?;
-        if program.as_bytes_with_nul().len() > PATH_PAGE {
-            return Err(SandboxError::Program {
-                path: job.program.clone(),
-                source: io::Error::from_raw_os_error(libc::ENAMETOOLONG),
-            });
-        }
-        let mut arguments = vec![c_string(&job.name, "the name of the program")?];
-        for argument in &job.arguments {
-            arguments.push(c_string(argument, "an argument")?);
-        }
-        let mut environment = Vec::with_capacity(job.environment.len());
-        for (name, value) in &job.environment {
-            let mut variable = name.clone();
-            variable.push("=");
-            variable.push(value);
-            environment.push(c_string(&variable, "an environment variable")?);
-        }
-        Ok(JobStrings {
-            program,
-            arguments: Strings::new(arguments),
-            environment: Strings::new(environment),
-            directory: c_string(job.directory.as_os_str(), "the working directory")?,
-        })
-    }
-}
+/// The descriptor at which a job finds its Landlock rules: after standard input, output and error.
+pub(super) const RULES: RawFd = 3;
 
 /// Bytes of the page that holds the program's path.
 pub(super) const PATH_PAGE: usize = 4096;
 
+/// The program's path, checked.
+pub(super) fn program(path: &Path) -> Result<CString, SandboxError> {
+    let program = c_string(path.as_os_str(), "the path of the program")?;
+    if program.as_bytes_with_nul().len() > PATH_PAGE {
+        let source = io::Error::from_raw_os_error(libc::ENAMETOOLONG);
+        return Err(SandboxError::Program {
+            path: path.into(),
+            source,
+        });
+    }
+    Ok(program)
+}
+
+/// The working directory.
+pub(super) fn directory(path: &Path) -> Result<CString, SandboxError> {
+    c_string(path.as_os_str(), "the path of the working directory")
+}
+
+/// A program's name and arguments.
+pub(super) fn arguments(arguments: &[OsString]) -> Result<Strings, SandboxError> {
+    let strings = arguments
+        .iter()
+        .map(|argument| c_string(argument, "an argument"));
+    Ok(Strings::new(strings.collect::<Result<_, _>>()?))
+}
+
+/// The environment as `NAME=value`.
+pub(super) fn environment(job: &Job) -> Result<Strings, SandboxError> {
+    let variables = job.environment.iter().map(|(name, value)| {
+        let mut variable = name.clone();
+        variable.push("=");
+        variable.push(value);
+        c_string(&variable, "an environment variable")
+    });
+    Ok(Strings::new(variables.collect::<Result<_, _>>()?))
+}
+
 /// The lines for `/proc/self/uid_map` and `gid_map`.
 pub(super) fn id_maps() -> (CString, CString) {
     let line = |outside: u32| CString::new(format!("{INSIDE_ID} {outside} 1")).unwrap_or_default();
-    (
-        line(nix::unistd::geteuid().as_raw()),
-        line(nix::unistd::getegid().as_raw()),
-    )
+    (line(geteuid().as_raw()), line(getegid().as_raw()))
 }
 
 /// The bounds of a job as resource limits. `count_processes`: whether processes are counted per job.
@@ -204,11 +209,14 @@ pub(super) fn resource_limits(job: &Job, count_processes: bool) -> Vec<ResourceL
         Profile::Compile => 1024,
         Profile::Run => 64,
     };
+    // One more than allowed, so that too much can be told from just enough.
+    let output = bounds.output.saturating_add(1);
+    // The process that waits for the job counts as well.
+    let processes = bounds.processes.saturating_add(1);
     let mut limits = vec![
         // SIGXCPU at the soft limit, SIGKILL at the hard one.
-        (libc::RLIMIT_CPU, seconds, seconds + 1),
-        // One more than allowed, so that too much can be told from just enough.
-        (libc::RLIMIT_FSIZE, bounds.output + 1, bounds.output + 1),
+        (libc::RLIMIT_CPU, seconds, seconds.saturating_add(1)),
+        (libc::RLIMIT_FSIZE, output, output),
         (libc::RLIMIT_NOFILE, files, files),
         // 1 rather than 0: the value with which the kernel does not start a handler for core dumps either.
         (libc::RLIMIT_CORE, 1, 1),
@@ -217,24 +225,23 @@ pub(super) fn resource_limits(job: &Job, count_processes: bool) -> Vec<ResourceL
         limits.push((libc::RLIMIT_AS, bytes, bytes));
     }
     if count_processes {
-        // The process that waits for the job counts as well.
-        limits.push((
-            libc::RLIMIT_NPROC,
-            bounds.processes + 1,
-            bounds.processes + 1,
-        ));
+        limits.push((libc::RLIMIT_NPROC, processes, processes));
     }
     limits
 }
 
-/// Whether addresses are to be fixed.
-pub(super) fn fixed(layout: AddressLayout) -> bool {
-    layout == AddressLayout::Fixed
-}
-
-/// The raw descriptors.
-pub(super) fn raw(files: [&std::fs::File; 3]) -> [RawFd; 3] {
-    files.map(AsRawFd::as_raw_fd)
+/// Whether processes are counted per user namespace rather than per user, as since Linux 5.14. (For root they are never
+/// bounded.)
+pub(super) fn processes_are_counted_per_namespace() -> bool {
+    let Ok(system) = nix::sys::utsname::uname() else {
+        return false;
+    };
+    let release = system.release().to_string_lossy();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|part| part.parse().ok());
+    let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= (5, 14)
 }
 
 fn c_string(text: &OsStr, what: &'static str) -> Result<CString, SandboxError> {

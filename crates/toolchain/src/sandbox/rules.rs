@@ -16,7 +16,7 @@ use super::{Job, Profile, SandboxError};
 const KNOWN: ABI = ABI::V10;
 
 /// What both profiles may read if it exists: what the dynamic loader needs.
-const LOADER: [&str; 13] = [
+const LIBRARIES: [&str; 7] = [
     "/lib/x86_64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
     "/lib/aarch64-linux-gnu",
@@ -24,34 +24,39 @@ const LOADER: [&str; 13] = [
     "/lib64",
     "/usr/lib64",
     "/etc/ld.so.cache",
-    "/etc/ld.so.preload",
-    "/etc/ld-musl-x86_64.path",
-    "/etc/ld-musl-aarch64.path",
-    "/lib/libc.musl-x86_64.so.1",
-    "/lib/libc.musl-aarch64.so.1",
-    "/dev/null",
 ];
 
-/// The dynamic loaders themselves, which the kernel executes.
-const LOADERS: [&str; 4] = [
-    "/lib64/ld-linux-x86-64.so.2",
-    "/lib/ld-linux-aarch64.so.1",
-    "/lib/ld-musl-x86_64.so.1",
-    "/lib/ld-musl-aarch64.so.1",
-];
+/// The dynamic loader itself, which the kernel executes.
+const LOADER: [&str; 2] = ["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"];
 
 /// What compilers may read and execute beside that.
-const COMPILERS: [&str; 9] = [
+const COMPILERS: [&str; 8] = [
     "/usr",
     "/lib",
     "/lib32",
-    "/lib64",
     "/bin",
     "/sbin",
     "/etc/alternatives",
     "/dev/zero",
     "/dev/urandom",
 ];
+
+/// Where output may be thrown away.
+const NOWHERE: [&str; 1] = ["/dev/null"];
+
+/// All of these for a profile, folders before what is in them.
+pub(super) fn common_paths(profile: Profile) -> impl Iterator<Item = &'static str> {
+    let compilers: &[&str] = match profile {
+        Profile::Compile => &COMPILERS,
+        Profile::Run => &[],
+    };
+    let paths = compilers
+        .iter()
+        .chain(&LIBRARIES)
+        .chain(&LOADER)
+        .chain(&NOWHERE);
+    paths.copied()
+}
 
 /// An opened file or folder that jobs of a profile may use, and how.
 #[derive(Debug)]
@@ -70,21 +75,22 @@ pub(super) struct CommonRules {
 impl CommonRules {
     /// Opens what exists on this machine.
     pub(super) fn open() -> Self {
-        let open = |paths: &[&str], access: BitFlags<AccessFs>| -> Vec<Opened> {
+        let open = |paths: &'static [&str], access: BitFlags<AccessFs>| {
             let paths = paths.iter().map(Path::new);
-            paths
-                .filter_map(|path| Some(opened(path, PathFd::new(path).ok()?, access)))
-                .collect()
+            paths.filter_map(move |path| Some(opened(path, PathFd::new(path).ok()?, access)))
         };
-        let mut run = open(&LOADER, reading());
-        run.extend(open(&LOADERS, reading() | AccessFs::Execute));
-        let mut compile = open(&LOADER, reading() | AccessFs::Execute);
-        compile.extend(open(&COMPILERS, reading() | AccessFs::Execute));
-        compile.extend(open(
-            &["/dev/null"],
-            AccessFs::ReadFile | AccessFs::WriteFile,
-        ));
-        CommonRules { run, compile }
+        let executing = reading() | AccessFs::Execute;
+        let throwing_away = AccessFs::ReadFile | AccessFs::WriteFile;
+        CommonRules {
+            run: open(&LIBRARIES, reading())
+                .chain(open(&LOADER, executing))
+                .chain(open(&NOWHERE, throwing_away))
+                .collect(),
+            compile: open(&COMPILERS, executing)
+                .chain(open(&LIBRARIES, executing))
+                .chain(open(&NOWHERE, throwing_away))
+                .collect(),
+        }
     }
 
     /// The rules for one job.
@@ -107,23 +113,21 @@ impl CommonRules {
                 .add_rule(PathBeneath::new(&common.file, common.access))
                 .map_err(setup)?;
         }
-        let mut add = |path: &Path, file: PathFd, access| -> Result<(), SandboxError> {
-            let Opened { file, access } = opened(path, file, access);
-            (&mut rules)
-                .add_rule(PathBeneath::new(file, access))
-                .map_err(setup)?;
-            Ok(())
-        };
-        add(
+        let mut own = vec![opened(
             &job.program,
             program,
             AccessFs::ReadFile | AccessFs::Execute,
-        )?;
+        )];
         for path in job.readable.iter().filter(|path| !is_own(path)) {
-            add(path, open(path)?, reading() | executing)?;
+            own.push(opened(path, open(path)?, reading() | executing));
         }
         for path in &job.writable {
-            add(path, open(path)?, reading() | writing() | executing)?;
+            own.push(opened(path, open(path)?, reading() | writing() | executing));
+        }
+        for Opened { file, access } in own {
+            rules = rules
+                .add_rule(PathBeneath::new(file, access))
+                .map_err(setup)?;
         }
         Ok(rules.into())
     }

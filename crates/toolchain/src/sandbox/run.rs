@@ -1,19 +1,23 @@
-//! Starting a job, watching it and saying how it ended.
+//! The sandbox itself: from a job to what it left behind.
 
-use std::fs::File;
+use std::ffi::{CString, OsString};
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
+use super::bubblewrap::Bubblewrap;
 use super::child::{self, Step};
-use super::files::{memory_file, read_output};
-use super::filter::Filters;
-use super::layers::{Layer, Layers, NAMESPACES};
-use super::plan::{JobStrings, Mapping, PATH_PAGE, Plan, Report};
+use super::files::{SealedInput, memory_file, read_output};
+use super::filter::{self, Filters};
+use super::layers::{Layer, Layers, NAMESPACES, RUN_NAMESPACES};
+use super::plan::{self, Mapping, PATH_PAGE, Plan, RULES, Report};
 use super::rules::{self, CommonRules};
-use super::{End, Finished, Job, Profile, SandboxError, plan};
+use super::watch::Process;
+use super::{AddressLayout, End, Finished, Job, Profile, SandboxError};
 
 /// How a sandbox is made.
 #[derive(Debug, Clone, Default)]
@@ -37,15 +41,18 @@ struct Shared {
     cancel: Arc<AtomicBool>,
     rules: CommonRules,
     filters: Filters,
+    bubblewrap: Option<Wrapper>,
     path_page: Mapping,
-    id_maps: (std::ffi::CString, std::ffi::CString),
+    id_maps: (CString, CString),
+    count_processes: bool,
 }
 
-/// How often the cancel flag is looked at.
-const TICK: Duration = Duration::from_millis(50);
-
-/// How long a job that is told to end may take before everything is killed without asking.
-const GRACE: Duration = Duration::from_secs(2);
+/// bubblewrap and the filters as it takes them.
+struct Wrapper {
+    program: Bubblewrap,
+    run: Vec<SealedInput>,
+    compile: Vec<SealedInput>,
+}
 
 /// Bytes of stack for the job before `execve`.
 const STACK: usize = 64 << 10;
@@ -66,21 +73,28 @@ impl Sandbox {
             Some(missing) if !options.allow_none => return Err(SandboxError::TooWeak { missing }),
             _ => {}
         }
-        let path_page = Mapping::new(PATH_PAGE, libc::MAP_PRIVATE)
-            .map_err(SandboxError::setup("map memory"))?;
+        let bubblewrap = match Bubblewrap::find() {
+            Some(program) if layers.landlock.is_none() && layers.bubblewrap.is_some() => {
+                Some(Wrapper::new(program, layers.seccomp)?)
+            }
+            _ => None,
+        };
+        let path_page = memory(PATH_PAGE, libc::MAP_PRIVATE)?;
         Ok(Sandbox {
             shared: Arc::new(Shared {
                 rules: CommonRules::open(),
-                filters: Filters::new(path_page.start() as u64, layers.namespaces)?,
+                filters: Filters::new(Some(path_page.start() as u64), layers.namespaces)?,
+                bubblewrap,
                 cancel: options.cancel,
                 path_page,
                 id_maps: plan::id_maps(),
+                count_processes: layers.namespaces && plan::processes_are_counted_per_namespace(),
                 layers,
             }),
         })
     }
 
-    /// The layers that hold for jobs of this sandbox.
+    /// The layers that hold for the jobs of this sandbox.
     pub fn layers(&self) -> &Layers {
         &self.shared.layers
     }
@@ -88,248 +102,269 @@ impl Sandbox {
     /// Runs a job to its end. When this returns, no process of the job lives any more.
     pub fn run(&self, job: &Job) -> Result<Finished, SandboxError> {
         let shared = &*self.shared;
-        let file = SandboxError::setup("make a file in memory");
+        let job = &resolved(job)?;
+        let in_memory = SandboxError::setup("make a file in memory");
         let input = match &job.input {
             Some(input) => input.open(),
             None => File::open("/dev/null"),
         };
         let input = input.map_err(SandboxError::setup("open standard input"))?;
-        let mut stdout = memory_file(false).map_err(&file)?;
-        let mut stderr = memory_file(false).map_err(&file)?;
-        let stack =
-            Mapping::new(STACK, libc::MAP_PRIVATE).map_err(SandboxError::setup("map memory"))?;
-        let memory = Mapping::new(size_of::<Report>(), libc::MAP_SHARED)
-            .map_err(SandboxError::setup("map memory"))?;
+        let mut stdout = memory_file(false).map_err(&in_memory)?;
+        let mut stderr = memory_file(false).map_err(&in_memory)?;
+        let stack = memory(STACK, libc::MAP_PRIVATE)?;
+        let report_memory = memory(size_of::<Report>(), libc::MAP_SHARED)?;
         // SAFETY: the mapping is zeroed, large and aligned enough, and outlives the reference; the report is made of
         // atomics, for which zero is a value.
-        let report: &Report = unsafe { &*memory.start().cast() };
-        let strings = JobStrings::new(job)?;
-        let layers = &shared.layers;
+        let report: &Report = unsafe { &*report_memory.start().cast() };
+        let streams = [&input, &stdout, &stderr].map(|file| (file.as_raw_fd(), true));
+        let (plan, _open) = match &shared.bubblewrap {
+            Some(wrapper) => shared.plan_wrapped(job, wrapper, &streams, &stack, report)?,
+            None => shared.plan(job, &streams, &stack, report)?,
+        };
+        let cut_short = Process::start(&plan)?.watch(job.limits.wall, &shared.cancel)?;
+        let (stdout, too_much) = read_output(&mut stdout, job.limits.output).map_err(&in_memory)?;
+        let (stderr, too_many) = read_output(&mut stderr, job.limits.output).map_err(&in_memory)?;
+        let usage = usage(job, report, cut_short.is_some())?;
+        let end = match cut_short {
+            Some(end) => end,
+            None => end(
+                job,
+                &usage,
+                too_much || too_many,
+                shared.bubblewrap.is_some(),
+            ),
+        };
+        Ok(Finished {
+            end,
+            stdout,
+            stderr,
+            wall: usage.wall,
+            user: usage.user,
+            system: usage.system,
+            max_resident: usage.max_resident,
+        })
+    }
+}
+
+impl Shared {
+    /// Our own layers. Also returns what must stay open until the job has started.
+    fn plan(
+        &self,
+        job: &Job,
+        streams: &[(RawFd, bool)],
+        stack: &Mapping,
+        report: &Report,
+    ) -> Result<(Plan<'_>, Vec<OwnedFd>), SandboxError> {
+        let layers = &self.layers;
+        let rules = match layers.landlock {
+            Some(_) => self.rules.for_job(job)?,
+            None => None,
+        };
+        let mut descriptors = streams.to_vec();
+        if let Some(rules) = &rules {
+            debug_assert_eq!(descriptors.len() as RawFd, RULES);
+            descriptors.push((rules.as_raw_fd(), false));
+        }
+        let mut arguments = vec![job.name.clone()];
+        arguments.extend(job.arguments.iter().cloned());
         let plan = Plan {
-            namespaces: if layers.namespaces { NAMESPACES } else { 0 },
-            user_map: shared.id_maps.0.clone(),
-            group_map: shared.id_maps.1.clone(),
-            program: strings.program,
-            arguments: strings.arguments,
-            environment: strings.environment,
-            directory: strings.directory,
-            streams: plan::raw([&input, &stdout, &stderr]),
-            limits: if layers.limits {
-                plan::resource_limits(job, layers.namespaces)
+            namespaces: match job.profile {
+                _ if !layers.namespaces => 0,
+                Profile::Run if layers.seccomp => RUN_NAMESPACES,
+                _ => NAMESPACES,
+            },
+            landlock: rules.is_some(),
+            own_files: rules::own_files(job),
+            filters: if layers.seccomp {
+                self.filters.of(job.profile)
+            } else {
+                &[]
+            },
+            own_signals_only: layers.seccomp && job.profile == Profile::Run,
+            ..self.outer_plan(job, &job.program, &arguments, descriptors, stack, report)?
+        };
+        Ok((plan, rules.into_iter().collect()))
+    }
+
+    /// bubblewrap's layers, inside ours that do not get into its way.
+    fn plan_wrapped(
+        &self,
+        job: &Job,
+        wrapper: &Wrapper,
+        streams: &[(RawFd, bool)],
+        stack: &Mapping,
+        report: &Report,
+    ) -> Result<(Plan<'_>, Vec<OwnedFd>), SandboxError> {
+        let filters = wrapper.open_filters(job.profile)?;
+        let mut descriptors = streams.to_vec();
+        let first = descriptors.len() as RawFd;
+        descriptors.extend(filters.iter().map(|filter| (filter.as_raw_fd(), true)));
+        let arguments = Bubblewrap::arguments(job, first..descriptors.len() as RawFd);
+        let program = &wrapper.program.path;
+        let plan = self.outer_plan(job, program, &arguments, descriptors, stack, report)?;
+        Ok((plan, filters))
+    }
+
+    /// What both have in common: no namespaces, rules or filters.
+    fn outer_plan(
+        &self,
+        job: &Job,
+        program: &Path,
+        arguments: &[OsString],
+        descriptors: Vec<(RawFd, bool)>,
+        stack: &Mapping,
+        report: &Report,
+    ) -> Result<Plan<'_>, SandboxError> {
+        Ok(Plan {
+            namespaces: 0,
+            user_map: &self.id_maps.0,
+            group_map: &self.id_maps.1,
+            program: plan::program(program)?,
+            arguments: plan::arguments(arguments)?,
+            environment: plan::environment(job)?,
+            directory: plan::directory(&job.directory)?,
+            descriptors,
+            limits: if self.layers.limits {
+                plan::resource_limits(job, self.count_processes && self.bubblewrap.is_none())
             } else {
                 Vec::new()
             },
-            fixed_addresses: plan::fixed(job.layout),
-            rules: if layers.landlock.is_some() {
-                shared.rules.for_job(job)?
-            } else {
-                None
-            },
-            own_files: rules::own_files(job),
-            filters: match job.profile {
-                _ if !layers.seccomp => Vec::new(),
-                Profile::Run => shared.filters.run.iter().map(Vec::as_slice).collect(),
-                Profile::Compile => shared.filters.compile.iter().map(Vec::as_slice).collect(),
-            },
-            own_signals_only: layers.seccomp && job.profile == Profile::Run,
-            path_page: shared.path_page.start(),
+            fixed_addresses: job.layout == AddressLayout::Fixed,
+            landlock: false,
+            own_files: Vec::new(),
+            filters: &[],
+            own_signals_only: false,
+            path_page: self.path_page.start(),
             stack: stack.end(),
             report,
-        };
-        let process = Process::start(&plan)?;
-        let cut_short = process.watch(job.limits.wall, &shared.cancel)?;
-        let (stdout, too_much) = read_output(&mut stdout, job.limits.output).map_err(&file)?;
-        let (stderr, too_many_errors) =
-            read_output(&mut stderr, job.limits.output).map_err(&file)?;
-        finish(
-            job,
-            report,
-            cut_short,
-            too_much || too_many_errors,
-            stdout,
-            stderr,
-        )
+        })
     }
 }
 
-/// The first process of a job.
-struct Process {
-    pid: libc::pid_t,
-    handle: OwnedFd,
-}
-
-impl Process {
-    fn start(plan: &Plan) -> Result<Self, SandboxError> {
-        let mut handle = -1;
-        // SAFETY: signals are blocked around the fork, so that no handler runs in the child; there, first_process makes
-        // only system calls on the plan, whose pointers are valid.
-        let pid = unsafe {
-            let mut all: libc::sigset_t = std::mem::zeroed();
-            let mut before: libc::sigset_t = std::mem::zeroed();
-            libc::sigfillset(&raw mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            let pid = child::fork(plan.namespaces | libc::CLONE_PIDFD, &raw mut handle);
-            if pid == 0 {
-                child::first_process(plan);
-            }
-            let error = io::Error::last_os_error();
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-            if pid < 0 {
-                return Err(SandboxError::Setup {
-                    step: "start a process",
-                    source: error,
-                });
-            }
-            pid
+impl Wrapper {
+    fn new(program: Bubblewrap, seccomp: bool) -> Result<Self, SandboxError> {
+        let filters = Filters::new(None, true)?;
+        let sealed = |profile| -> Result<Vec<SealedInput>, SandboxError> {
+            let programs = filters.of(profile).iter().filter(|_| seccomp);
+            let sealed = programs.map(|program| SealedInput::new(&filter::bytes(program)));
+            sealed
+                .collect::<io::Result<_>>()
+                .map_err(SandboxError::setup("store the system call filter"))
         };
-        // SAFETY: the kernel has just made this descriptor for us.
-        let handle = unsafe { OwnedFd::from_raw_fd(handle) };
-        Ok(Process { pid, handle })
+        Ok(Wrapper {
+            run: sealed(Profile::Run)?,
+            compile: sealed(Profile::Compile)?,
+            program,
+        })
     }
 
-    /// Waits for the end; says whether and why it came early.
-    fn watch(self, wall: Duration, cancel: &AtomicBool) -> Result<Option<End>, SandboxError> {
-        let start = Instant::now();
-        let mut told: Option<(End, Instant)> = None;
-        loop {
-            let until_limit = wall.saturating_sub(start.elapsed());
-            if self.ended_within(if told.is_some() {
-                TICK
-            } else {
-                TICK.min(until_limit)
-            })? {
-                break;
-            }
-            match told {
-                None if cancel.load(Ordering::Relaxed) => {
-                    self.signal(libc::SIGTERM);
-                    told = Some((End::Cancelled, Instant::now()));
-                }
-                None if start.elapsed() >= wall => {
-                    self.signal(libc::SIGTERM);
-                    told = Some((End::WallTime, Instant::now()));
-                }
-                Some((_, when)) if when.elapsed() > GRACE => self.signal(libc::SIGKILL),
-                _ => {}
-            }
-        }
-        Ok(told.map(|(end, _)| end))
-    }
-
-    fn ended_within(&self, time: Duration) -> Result<bool, SandboxError> {
-        let mut poll = libc::pollfd {
-            fd: self.handle.as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
+    fn open_filters(&self, profile: Profile) -> Result<Vec<OwnedFd>, SandboxError> {
+        let filters = match profile {
+            Profile::Run => &self.run,
+            Profile::Compile => &self.compile,
         };
-        // Rounded up, so that it does not spin in the last millisecond.
-        let milliseconds = time.as_micros().div_ceil(1000) as libc::c_int;
-        // SAFETY: one valid pollfd.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, milliseconds) };
-        match ready {
-            0 => Ok(false),
-            ready if ready > 0 => Ok(true),
-            _ => match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-                source => Err(SandboxError::Setup {
-                    step: "wait for the job",
-                    source,
-                }),
-            },
-        }
-    }
-
-    fn signal(&self, signal: libc::c_int) {
-        // SAFETY: a system call on a valid descriptor; no information is passed.
-        unsafe {
-            libc::syscall(
-                libc::SYS_pidfd_send_signal,
-                self.handle.as_raw_fd(),
-                signal,
-                std::ptr::null::<libc::siginfo_t>(),
-                0,
-            )
-        };
+        let open = filters
+            .iter()
+            .map(|filter| filter.open().map(OwnedFd::from));
+        open.collect::<io::Result<_>>()
+            .map_err(SandboxError::setup("open the system call filter"))
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        // After a normal end there is nobody left to kill.
-        self.signal(libc::SIGKILL);
-        // SAFETY: reaps our own child, which either has ended or has just been killed.
-        unsafe { libc::waitpid(self.pid, std::ptr::null_mut(), libc::__WALL) };
-    }
+fn memory(length: usize, sharing: libc::c_int) -> Result<Mapping, SandboxError> {
+    Mapping::new(length, sharing).map_err(SandboxError::setup("map memory"))
 }
 
-/// Puts together what the processes reported.
-fn finish(
-    job: &Job,
-    report: &Report,
-    cut_short: Option<End>,
-    too_much: bool,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-) -> Result<Finished, SandboxError> {
+/// With absolute paths, since the job changes its directory; checks that the program is there.
+fn resolved(job: &Job) -> Result<Job, SandboxError> {
+    let error = |source| SandboxError::Program {
+        path: job.program.clone(),
+        source,
+    };
+    let mut resolved = job.clone();
+    resolved.program = std::path::absolute(&job.program).map_err(error)?;
+    resolved.directory =
+        std::path::absolute(&job.directory).map_err(|source| SandboxError::Path {
+            path: job.directory.clone(),
+            source,
+        })?;
+    fs::metadata(&resolved.program).map_err(error)?;
+    Ok(resolved)
+}
+
+/// What the job used.
+struct Usage {
+    status: libc::c_int,
+    wall: Duration,
+    user: Duration,
+    system: Duration,
+    max_resident: u64,
+}
+
+/// Reads the report, or says which step of the set-up failed.
+fn usage(job: &Job, report: &Report, cut_short: bool) -> Result<Usage, SandboxError> {
     let step = report.step.load(Ordering::Acquire);
     if step != 0 {
         let source = io::Error::from_raw_os_error(report.errno.load(Ordering::Relaxed));
-        return Err(match Step::Execute as u32 {
-            execute if execute == step => SandboxError::Program {
+        let step_name = child::STEPS.get(step as usize).copied().unwrap_or_default();
+        return Err(if step == Step::Execute as u32 {
+            SandboxError::Program {
                 path: job.program.clone(),
                 source,
-            },
-            _ => SandboxError::Setup {
-                step: child::STEPS[step as usize],
+            }
+        } else if step == Step::Directory as u32 {
+            SandboxError::Path {
+                path: job.directory.clone(),
                 source,
-            },
+            }
+        } else {
+            SandboxError::Setup {
+                step: step_name,
+                source,
+            }
         });
     }
     let ended = report.ended.load(Ordering::Acquire) == 1;
-    if !ended && cut_short.is_none() {
+    if !ended && !cut_short {
         let source = io::Error::other("the process that watches the job was killed");
         return Err(SandboxError::Setup {
             step: "wait for the job",
             source,
         });
     }
-    let difference = |later: u64, earlier: u64| later.saturating_sub(earlier);
-    let load = |value: &std::sync::atomic::AtomicU64| value.load(Ordering::Relaxed);
-    let user = Duration::from_micros(difference(load(&report.user), load(&report.user_before)));
-    let system = Duration::from_micros(difference(
-        load(&report.system),
-        load(&report.system_before),
-    ));
-    let wall = Duration::from_nanos(difference(load(&report.end), load(&report.start)));
-    let status = report.status.load(Ordering::Relaxed);
-    Ok(Finished {
-        end: cut_short.unwrap_or_else(|| end(job, status, user + system, too_much)),
-        stdout,
-        stderr,
+    let since = |later: &AtomicU64, earlier: &AtomicU64| {
+        later
+            .load(Ordering::Relaxed)
+            .saturating_sub(earlier.load(Ordering::Relaxed))
+    };
+    let wall = Duration::from_nanos(since(&report.end, &report.start));
+    Ok(Usage {
+        status: report.status.load(Ordering::Relaxed),
         wall: if ended { wall } else { job.limits.wall },
-        user,
-        system,
-        max_resident: load(&report.max_resident) << 10,
+        user: Duration::from_micros(since(&report.user, &report.user_before)),
+        system: Duration::from_micros(since(&report.system, &report.system_before)),
+        max_resident: report.max_resident.load(Ordering::Relaxed) << 10,
     })
 }
 
-fn end(job: &Job, status: libc::c_int, cpu: Duration, too_much: bool) -> End {
-    let over = cpu >= job.limits.cpu;
-    if libc::WIFSIGNALED(status) {
-        match libc::WTERMSIG(status) {
-            libc::SIGSYS => End::Forbidden,
-            libc::SIGXFSZ => End::Output,
-            libc::SIGXCPU => End::CpuTime,
-            libc::SIGKILL if over => End::CpuTime,
-            _ if too_much => End::Output,
-            signal => End::Signalled(signal),
-        }
-    } else if too_much {
-        End::Output
-    } else if over && job.profile == Profile::Run {
-        // The kernel counts in whole seconds.
-        End::CpuTime
+/// How a job ended that was not cut short. `shell_style`: a status of 128 + N stands for signal N.
+fn end(job: &Job, usage: &Usage, too_much: bool, shell_style: bool) -> End {
+    let over = usage.user + usage.system >= job.limits.cpu;
+    let status = libc::WEXITSTATUS(usage.status);
+    let signal = if libc::WIFSIGNALED(usage.status) {
+        Some(libc::WTERMSIG(usage.status))
     } else {
-        End::Exited(libc::WEXITSTATUS(status))
+        (shell_style && (129..=192).contains(&status)).then(|| status - 128)
+    };
+    match signal {
+        Some(libc::SIGSYS) => End::Forbidden,
+        Some(libc::SIGXFSZ) => End::Output,
+        Some(libc::SIGXCPU) => End::CpuTime,
+        Some(libc::SIGKILL) if over => End::CpuTime,
+        _ if too_much => End::Output,
+        Some(signal) => End::Signalled(signal),
+        // The kernel counts whole seconds, and processes apart.
+        None if over && job.profile == Profile::Run => End::CpuTime,
+        None => End::Exited(status),
     }
 }
