@@ -2,4 +2,6 @@
 #![cfg(target_os = "linux")]
 #![allow(missing_docs)]
 
+mod measure;
+mod measure_single;
 mod tools;
