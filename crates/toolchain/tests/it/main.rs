@@ -4,4 +4,5 @@
 
 mod measure;
 mod measure_single;
+mod pipeline;
 mod tools;
