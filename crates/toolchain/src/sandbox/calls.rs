@@ -19,6 +19,13 @@ pub(super) const NAMESPACES: [u64; 7] = [
     libc::CLONE_NEWCGROUP as u64,
 ];
 
+/// Commands of `fcntl` by which the kernel can be made to signal another process.
+pub(super) const SENDING_SIGNALS: [u64; 3] = [libc::F_SETOWN as u64, F_SETSIG, F_SETOWN_EX];
+
+// From include/uapi/asm-generic/fcntl.h.
+const F_SETSIG: u64 = 10;
+const F_SETOWN_EX: u64 = 15;
+
 /// Options of `prctl` that concern nobody else.
 pub(super) const OWN_PROCESS: [u64; 5] = [
     libc::PR_SET_NAME as u64,
@@ -195,7 +202,6 @@ pub(super) const COMPUTING: &[c_long] = &[
     libc::SYS_unlinkat,
     libc::SYS_renameat,
     libc::SYS_renameat2,
-    libc::SYS_fcntl,
     libc::SYS_dup,
     libc::SYS_dup3,
     libc::SYS_pipe2,

@@ -37,7 +37,7 @@ impl Filters {
             ],
             compile: vec![
                 program(compile_kills()?, &allow, &kill)?,
-                program(compile_errors(isolated), &allow, &errno(libc::EPERM))?,
+                program(compile_errors(isolated)?, &allow, &errno(libc::EPERM))?,
                 // Its flags cannot be looked at; the C library then takes clone.
                 program(all(&[libc::SYS_clone3]), &allow, &errno(libc::ENOSYS))?,
             ],
@@ -85,7 +85,11 @@ fn run_allowed(isolated: bool) -> Result<Rules, SandboxError> {
     );
     rules.insert(
         libc::SYS_ioctl,
-        vec![rule(1, SeccompCmpOp::Eq, libc::TCGETS as u64)?],
+        vec![rule(1, SeccompCmpOp::Eq, libc::TCGETS)?],
+    );
+    rules.insert(
+        libc::SYS_fcntl,
+        vec![all_of(&calls::SENDING_SIGNALS, &SeccompCmpOp::Ne)?],
     );
     // Its own limits, which can only be lowered.
     rules.insert(libc::SYS_prlimit64, vec![rule(0, SeccompCmpOp::Eq, 0)?]);
@@ -105,12 +109,16 @@ fn compile_kills() -> Result<Rules, SandboxError> {
     Ok(rules)
 }
 
-fn compile_errors(isolated: bool) -> Rules {
+fn compile_errors(isolated: bool) -> Result<Rules, SandboxError> {
     let mut rules = all(calls::NOT_FOR_COMPILERS);
     if !isolated {
         rules.extend(all(calls::SIGNALS));
+        let commands = calls::SENDING_SIGNALS
+            .iter()
+            .map(|&command| rule(1, SeccompCmpOp::Eq, command));
+        rules.insert(libc::SYS_fcntl, commands.collect::<Result<_, _>>()?);
     }
-    rules
+    Ok(rules)
 }
 
 fn all(numbers: &[c_long]) -> Rules {
@@ -121,17 +129,31 @@ fn masked(mask: u64) -> SeccompCmpOp {
     SeccompCmpOp::MaskedEq(mask)
 }
 
-/// A condition on one argument.
+/// One condition on one argument.
 fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, SandboxError> {
+    SeccompRule::new(vec![condition(argument, operator, value)?]).map_err(unbuildable)
+}
+
+/// The command, which is the second argument, compares so with all of these.
+fn all_of(commands: &[u64], operator: &SeccompCmpOp) -> Result<SeccompRule, SandboxError> {
+    let conditions = commands
+        .iter()
+        .map(|&command| condition(1, operator.clone(), command));
+    SeccompRule::new(conditions.collect::<Result<_, _>>()?).map_err(unbuildable)
+}
+
+fn condition(
+    argument: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, SandboxError> {
     // All arguments looked at are 32 bits wide, save for addresses.
     let width = if value > u64::from(u32::MAX) {
         SeccompCmpArgLen::Qword
     } else {
         SeccompCmpArgLen::Dword
     };
-    SeccompCondition::new(argument, width, operator, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(unbuildable)
+    SeccompCondition::new(argument, width, operator, value).map_err(unbuildable)
 }
 
 /// How many rules stand in one group.

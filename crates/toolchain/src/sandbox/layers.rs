@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::bubblewrap::Bubblewrap;
-use super::{Profile, child, rules};
+use super::{Profile, first, raw, rules};
 
 /// One layer of the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -164,7 +164,7 @@ fn seccomp() -> bool {
                 && filters
                     .of(Profile::Run)
                     .iter()
-                    .all(|filter| child::install(filter).is_ok())
+                    .all(|filter| raw::install(filter).is_ok())
                 && libc::syscall(libc::SYS_clone3, 0, 0) < 0
                 && *libc::__errno_location() == libc::ENOSYS
         })
@@ -176,7 +176,7 @@ fn namespaces() -> bool {
     // SAFETY: the closure makes only system calls.
     unsafe {
         in_child(NAMESPACES, || {
-            child::map_ids(&user_map, &group_map).is_ok() && libc::getpid() == 1
+            first::map_ids(&user_map, &group_map).is_ok() && libc::getpid() == 1
         })
     }
 }
@@ -202,7 +202,7 @@ fn limits() -> bool {
 unsafe fn in_child(flags: libc::c_int, check: impl Fn() -> bool) -> bool {
     // SAFETY: the child calls only what the caller promises, and ends.
     unsafe {
-        let pid = child::fork(flags, std::ptr::null_mut());
+        let pid = raw::fork(flags, std::ptr::null_mut());
         if pid == 0 {
             libc::_exit(i32::from(!check()));
         }

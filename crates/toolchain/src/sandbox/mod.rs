@@ -15,12 +15,14 @@ use serde::{Deserialize, Serialize};
 
 mod bubblewrap;
 mod calls;
-mod child;
 mod error;
 mod files;
 mod filter;
+mod first;
+mod job;
 mod layers;
 mod plan;
+mod raw;
 mod rules;
 mod run;
 mod watch;
@@ -52,7 +54,7 @@ pub enum AddressLayout {
     Fixed,
 }
 
-/// Bounds of a job. All of them are enforced; which one was hit stands in [`End`].
+/// Bounds of a job. Which one was hit stands in [`End`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Wall time.
@@ -61,9 +63,10 @@ pub struct Limits {
     pub cpu: Duration,
     /// Address space of each process in bytes; `None` for programs under a sanitizer, whose shadow memory is vast.
     pub memory: Option<u64>,
-    /// Processes and threads.
+    /// Processes and threads. Not enforced for root, nor without namespaces; a program under test never gets a second
+    /// process, and memory bounds its threads.
     pub processes: u64,
-    /// Bytes on standard output and, apart from them, on standard error.
+    /// Bytes on standard output, on standard error, and in any file that it writes.
     pub output: u64,
 }
 
@@ -74,7 +77,7 @@ pub struct Job {
     pub profile: Profile,
     /// The executable.
     pub program: PathBuf,
-    /// What the process sees as its own name (`argv[0]`).
+    /// What the process sees as its own name (`argv[0]`); under bubblewrap always the path.
     pub name: OsString,
     /// The arguments after the name.
     pub arguments: Vec<OsString>,
@@ -84,9 +87,10 @@ pub struct Job {
     pub directory: PathBuf,
     /// Standard input; `None` is empty.
     pub input: Option<SealedInput>,
-    /// Files and folders it may read, beside what the profile allows.
+    /// Files and folders it may read, beside what the profile allows; in the compile profile execute as well. What is
+    /// below `/proc/self` means the job's own.
     pub readable: Vec<PathBuf>,
-    /// Files and folders it may read, write and create in.
+    /// Files and folders it may read, write and create in, but for links; in the compile profile execute as well.
     pub writable: Vec<PathBuf>,
     /// Bounds.
     pub limits: Limits,
@@ -174,12 +178,14 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// Standard error, up to the limit.
     pub stderr: Vec<u8>,
-    /// Monotonic time from just before `execve` to the return of `wait4`.
+    /// Monotonic time from just before `execve` to the return of `wait4`. The job's limit if it did not end in time to be
+    /// waited for.
     pub wall: Duration,
-    /// User CPU time, from `wait4`.
+    /// User CPU time, from `wait4`, without what was spent before `execve`.
     pub user: Duration,
-    /// System CPU time, from `wait4`.
+    /// System CPU time, likewise.
     pub system: Duration,
-    /// Largest resident size in bytes, from `wait4`.
+    /// Largest resident size in bytes, from `wait4`. The kernel counts from the fork on, so that it is never less than the
+    /// private memory that this process had then.
     pub max_resident: u64,
 }

@@ -19,7 +19,7 @@ const INSIDE_ID: u32 = 1000;
 /// What the two processes report to the parent, in shared memory.
 #[derive(Default)]
 pub(super) struct Report {
-    /// The failed step as an index into [`super::child::STEPS`], or 0.
+    /// The failed step as an index into [`super::raw::STEPS`], or 0.
     pub(super) step: AtomicU32,
     /// The error number of that step.
     pub(super) errno: AtomicI32,

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::bubblewrap::Bubblewrap;
-use super::child::{self, Step};
 use super::files::{SealedInput, memory_file, read_output};
 use super::filter::{self, Filters};
 use super::layers::{Layer, Layers, NAMESPACES, RUN_NAMESPACES};
 use super::plan::{self, Mapping, PATH_PAGE, Plan, RULES, Report};
+use super::raw::{self, Step};
 use super::rules::{self, CommonRules};
 use super::watch::Process;
 use super::{AddressLayout, End, Finished, Job, Profile, SandboxError};
@@ -306,7 +306,7 @@ fn usage(job: &Job, report: &Report, cut_short: bool) -> Result<Usage, SandboxEr
     let step = report.step.load(Ordering::Acquire);
     if step != 0 {
         let source = io::Error::from_raw_os_error(report.errno.load(Ordering::Relaxed));
-        let step_name = child::STEPS.get(step as usize).copied().unwrap_or_default();
+        let step_name = raw::STEPS.get(step as usize).copied().unwrap_or_default();
         return Err(if step == Step::Execute as u32 {
             SandboxError::Program {
                 path: job.program.clone(),

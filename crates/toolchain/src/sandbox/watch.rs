@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::plan::Plan;
-use super::{End, SandboxError, child};
+use super::{End, SandboxError, first, raw};
 
 /// How often the cancel flag is looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -31,9 +31,9 @@ impl Process {
             let mut before: libc::sigset_t = std::mem::zeroed();
             libc::sigfillset(&raw mut all);
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-            let pid = child::fork(plan.namespaces | libc::CLONE_PIDFD, &raw mut handle);
+            let pid = raw::fork(plan.namespaces | libc::CLONE_PIDFD, &raw mut handle);
             if pid == 0 {
-                child::first_process(plan);
+                first::first_process(plan);
             }
             let error = io::Error::last_os_error();
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
