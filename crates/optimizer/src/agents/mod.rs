@@ -6,7 +6,7 @@
 use rand_chacha::ChaCha8Rng;
 use whittle_toolchain::tools::Toolchain;
 
-use crate::candidate::{Candidate, Level};
+use crate::candidate::{Candidate, Level, Recipe};
 use crate::program::Program;
 use crate::tree::{Node, NodeId, Tree};
 
@@ -34,6 +34,9 @@ pub trait Workbench {
     fn tree(&self) -> &Tree;
     /// The compilers.
     fn toolchain(&self) -> &Toolchain;
+    /// The pass pipeline that a recipe really runs over source: its own, or clang's for its flags of the front end, for this
+    /// host's instruction set and with the passes that read the profile where the recipe wants them.
+    fn pipeline(&self, recipe: &Recipe) -> Result<String, TurnEnded>;
     /// The run's source of chance.
     fn random(&mut self) -> &mut ChaCha8Rng;
     /// Share of the budget left, from 1 down to 0.
