@@ -102,6 +102,29 @@ impl Program {
         })
     }
 
+    /// The flags that say what the program means (`-D`, `-std=`, `-fwrapv` ...), without those that say how hard to
+    /// optimize it and for which processor.
+    pub fn base_flags(&self) -> Vec<String> {
+        let tuning = ["-O", "-march=", "-mtune=", "-mcpu=", "-g", "-flto", "-fprofile"];
+        self.flags
+            .iter()
+            .filter(|flag| !tuning.iter().any(|prefix| flag.starts_with(prefix)))
+            .cloned()
+            .collect()
+    }
+
+    /// The flags of the first baseline: the program's meaning at `-O3`.
+    pub fn o3_flags(&self) -> Vec<String> {
+        let mut flags = self.base_flags();
+        flags.push("-O3".to_owned());
+        flags
+    }
+
+    /// Whether the user builds otherwise than with `-O3`.
+    pub fn has_flags_of_its_own(&self) -> bool {
+        !self.flags.is_empty() && self.flags != self.o3_flags()
+    }
+
     /// The units that are compiled on their own, in order.
     pub fn translation_units(&self) -> impl Iterator<Item = &Unit> {
         self.units.iter().filter(|unit| is_translation_unit(unit))

@@ -8,7 +8,9 @@ use crate::candidate::Candidate;
 use crate::evidence::Rejection;
 
 /// The number of a node within its run, in the order of creation; the original is 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct NodeId(pub u32);
 
 impl NodeId {
@@ -153,5 +155,12 @@ impl Tree {
     pub(crate) fn push(&mut self, node: Node) {
         debug_assert_eq!(node.id, self.next_id());
         self.nodes.push(node);
+    }
+
+    /// Puts another state of a node in its place.
+    pub(crate) fn replace(&mut self, node: Node) {
+        if let Some(place) = self.nodes.get_mut(node.id.0 as usize) {
+            *place = node;
+        }
     }
 }

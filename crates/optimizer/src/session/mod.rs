@@ -1,17 +1,37 @@
 //! A run from the program to the report.
 
+mod analysis;
+mod conclude;
+mod prepare;
+mod run;
+mod search;
+mod timing;
+mod verify;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
-use whittle_toolchain::measure::{Comparison, NoiseFloor};
+use whittle_toolchain::measure::{Comparison, MeasureError, NoiseFloor, Progress};
 use whittle_toolchain::sandbox::Layers;
-use whittle_toolchain::tools::SelfCheck;
+use whittle_toolchain::tools::{SelfCheck, ToolError, Toolchain};
 
+use crate::archive::{Archive, ArchiveError, RunId};
 use crate::budget::Budget;
+use crate::evidence::build::BuildError;
 use crate::evidence::Evidence;
-use crate::evidence::reference::Fitness;
+use crate::evidence::ladder::CheckError;
+use crate::evidence::reference::{Fitness, ReferenceError};
+use crate::inputs::{InputError, InputOptions, Inputs};
 use crate::program::Program;
-use crate::tree::NodeId;
+use crate::report::{OutputError, Report};
+use crate::tree::{Node, NodeId};
+
+pub use conclude::Examined;
+pub use run::{check_against_itself, examine, optimize, resume};
+pub use verify::{Verification, verify};
 
 /// What a run was asked to do. Stored with the run, so that it resumes as it was begun.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +102,7 @@ pub struct Claim {
 }
 
 /// What a run concludes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Conclusion {
     /// The fastest candidate that runs on every machine of the architecture, against `-O3`;
     /// `None` if no candidate held up.
@@ -112,4 +132,157 @@ pub struct Foundations {
     pub noise: NoiseFloor,
     /// What the sandbox consists of here.
     pub sandbox: Layers,
+}
+
+/// What happens during a run, for whoever shows it.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A new stage begins: "checks the tools", "collects inputs", "searches" ...
+    Stage(&'a str),
+    /// Something that the user should know, but that does not end the run.
+    Warning(String),
+    /// The inputs are there.
+    Inputs(&'a Inputs),
+    /// A node was added or changed.
+    Node {
+        /// The node.
+        node: &'a Node,
+        /// The best so far.
+        best: Option<&'a Node>,
+        /// Share of the budget left.
+        budget_left: f64,
+    },
+    /// A comparison goes on.
+    Comparing {
+        /// What is compared, in words.
+        what: &'a str,
+        /// How far it is.
+        progress: Progress,
+    },
+}
+
+/// What a run needs beside the program.
+pub struct Setup {
+    /// The compilers, with the sandbox in them.
+    pub toolchain: Toolchain,
+    /// The run store.
+    pub archive: Archive,
+    /// Set by Ctrl-C: the search ends and the best so far is checked and reported; the same flag as the sandbox's would
+    /// also end the jobs that run.
+    pub stop: Arc<AtomicBool>,
+    /// Where the result goes.
+    pub output: PathBuf,
+}
+
+/// What a finished run leaves.
+#[derive(Debug)]
+pub struct Finished {
+    /// The run in the store.
+    pub run: RunId,
+    /// The whole report.
+    pub report: Report,
+    /// The output folder.
+    pub output: PathBuf,
+    /// Whether the user ended the search before its budget was spent.
+    pub interrupted: bool,
+}
+
+/// Why a run did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The original cannot be a reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// There are no usable inputs.
+    #[error(transparent)]
+    Inputs(#[from] InputError),
+    /// A compiler or one of its companions failed.
+    #[error(transparent)]
+    Tool(ToolError),
+    /// A candidate was not built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A candidate was not checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// Something was not measured.
+    #[error(transparent)]
+    Measure(MeasureError),
+    /// The run store failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The output folder cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// No agent or guide has this name.
+    #[error("there is no {kind} named {name:?}; known are {known}")]
+    Unknown {
+        /// "agent" or "guide".
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// The registry's names.
+        known: String,
+    },
+    /// An agent failed in a way that ends the run.
+    #[error("agent {agent} failed")]
+    Agent {
+        /// Its name.
+        agent: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The way through the compiler's parts gives slower or faster code than the compiler itself.
+    #[error(
+        "going source -> IR -> assembly step by step gives other code than clang for this program, at {ratio:.3} of its speed \
+         ({low:.3} to {high:.3}): nothing measured here would be comparable with -O3"
+    )]
+    SelfCheck {
+        /// Time of clang's code over time of ours.
+        ratio: f64,
+        /// Lower end of its interval.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// The run in the store cannot be resumed.
+    #[error("run {run} cannot be resumed: {why}")]
+    NotResumable {
+        /// The run.
+        run: RunId,
+        /// Why.
+        why: String,
+    },
+    /// A report cannot be verified.
+    #[error("cannot verify {path}: {why}")]
+    Report {
+        /// The report.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Memory or a temporary file is not to be had.
+    #[error("cannot hold an input in memory")]
+    Io(#[from] std::io::Error),
+    /// The user stopped the run before there was anything to report.
+    #[error("stopped before anything was found")]
+    Cancelled,
+}
+
+impl From<ToolError> for SessionError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Tool(error),
+        }
+    }
+}
+
+impl From<MeasureError> for SessionError {
+    fn from(error: MeasureError) -> Self {
+        match error {
+            MeasureError::Cancelled => Self::Cancelled,
+            error => Self::Measure(error),
+        }
+    }
 }

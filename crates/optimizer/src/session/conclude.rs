@@ -1,0 +1,248 @@
+//! From the best of the search to what may be claimed: further evidence, then fresh measurements.
+
+use std::time::Duration;
+
+use whittle_toolchain::measure::{Comparison, MeasureError, Verdict, instruction_counts};
+use whittle_toolchain::tools::Toolchain;
+
+use crate::evidence::build::Builder;
+use crate::evidence::ladder::{CheckError, Effort, Ladder};
+use crate::evidence::{Evidence, Rejection, RejectionKind, Rung};
+use crate::inputs::Inputs;
+use crate::program::Program;
+use crate::session::prepare::{Linked, Precision, compare};
+use crate::session::{Claim, Conclusion, Event, SessionError};
+use crate::tree::{Node, NodeId, Outcome, Tree};
+
+/// Candidates of each kind that are considered for the result, the best of the search first. All of them share the
+/// chance of a false claim: see [`Judge::precision`].
+const FINALISTS: usize = 3;
+/// The least that a candidate must have gained in the search.
+const LEAST_GAIN: f64 = 1.005;
+
+/// A candidate that was examined by itself.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// The candidate, with what came of it in the search's checks.
+    pub node: Node,
+    /// How far it came, and why not further.
+    pub evidence: Evidence,
+    /// Its comparison with `-O3`, if it came that far.
+    pub claim: Option<Claim>,
+}
+
+/// Decides what is claimed.
+pub(crate) struct Judge<'a> {
+    pub(crate) toolchain: &'a Toolchain,
+    pub(crate) program: &'a Program,
+    pub(crate) builder: &'a Builder<'a>,
+    pub(crate) ladder: &'a Ladder<'a>,
+    pub(crate) inputs: &'a Inputs,
+    pub(crate) baseline: &'a Linked,
+    pub(crate) margin: f64,
+    pub(crate) noise: f64,
+    pub(crate) tolerance: Option<f64>,
+    pub(crate) seed: u64,
+    /// Time that the conclusion should take at most, more or less.
+    pub(crate) time: Duration,
+    pub(crate) observe: &'a mut dyn FnMut(Event<'_>),
+    /// Told of each comparison, for the archive.
+    pub(crate) record: &'a mut dyn FnMut(Option<NodeId>, &str, &Comparison) -> Result<(), SessionError>,
+}
+
+impl Judge<'_> {
+    /// Considers the best portable candidates and the best for this host.
+    pub(crate) fn conclude(&mut self, tree: &Tree, host: bool) -> Result<Conclusion, SessionError> {
+        let mut conclusion = Conclusion::default();
+        conclusion.portable = self.first_that_holds(finalists(tree, false), &mut conclusion)?;
+        if host {
+            conclusion.host = self.first_that_holds(finalists(tree, true), &mut conclusion)?;
+            conclusion.native_alone = Some(self.native_alone()?);
+        }
+        let best = [&conclusion.portable, &conclusion.host]
+            .into_iter()
+            .flatten()
+            .max_by(|a, b| a.comparison.ratio.total_cmp(&b.comparison.ratio));
+        conclusion.winner = best.map_or(NodeId::ROOT, |claim| claim.node);
+        if let Some(node) = tree.get(conclusion.winner)
+            && self.program.has_flags_of_its_own()
+        {
+            conclusion.user_flags = Some(self.against_user_flags(node)?);
+        }
+        let mut root = Evidence { rung: Some(Rung::Reference), ..Evidence::default() };
+        root.visible_tests = self.inputs.visible.len();
+        root.held_out_tests = self.inputs.held_out.len();
+        conclusion.evidence.insert(NodeId::ROOT, root);
+        Ok(conclusion)
+    }
+
+    /// Takes every candidate of the tree as far as it comes.
+    pub(crate) fn examine(
+        &mut self,
+        tree: &Tree,
+        examined: &mut Vec<Examined>,
+    ) -> Result<Conclusion, SessionError> {
+        let mut conclusion = Conclusion::default();
+        for node in tree.nodes().iter().filter(|node| node.id != NodeId::ROOT) {
+            let mut evidence = Evidence::default();
+            let mut claim = None;
+            if let Outcome::Rejected { rejection } = &node.outcome {
+                evidence.rejection = Some(rejection.clone());
+            } else {
+                claim = self.climb(node, &mut evidence)?;
+            }
+            conclusion.evidence.insert(node.id, evidence.clone());
+            examined.push(Examined { node: node.clone(), evidence, claim });
+        }
+        Ok(conclusion)
+    }
+
+    /// [`Judge::consider`] with a fall written into the evidence.
+    fn climb(&mut self, node: &Node, evidence: &mut Evidence) -> Result<Option<Claim>, SessionError> {
+        match self.consider(node, evidence) {
+            Ok(claim) => Ok(Some(claim)),
+            Err(SessionError::Check(CheckError::Rejected(rejection))) => {
+                evidence.rejection = Some(rejection);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first of the finalists that climbs the ladder and is faster on inputs that nobody has seen.
+    fn first_that_holds(
+        &mut self,
+        finalists: Vec<&Node>,
+        conclusion: &mut Conclusion,
+    ) -> Result<Option<Claim>, SessionError> {
+        for node in finalists {
+            let mut evidence = Evidence::default();
+            let claim = self.climb(node, &mut evidence)?;
+            let why = match (&evidence.rejection, &claim) {
+                (_, Some(claim)) if claim.comparison.verdict == Verdict::Faster => None,
+                (_, Some(claim)) => Some(not_faster(&claim.comparison)),
+                (Some(rejection), _) => Some(format!("rejected: {}", rejection.reason)),
+                (None, None) => Some("not examined".to_owned()),
+            };
+            conclusion.evidence.insert(node.id, evidence);
+            match why {
+                None => return Ok(claim),
+                Some(why) => conclusion.passed_over.push((node.id, why)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn consider(&mut self, node: &Node, evidence: &mut Evidence) -> Result<Claim, SessionError> {
+        let name = node.id.to_string();
+        (self.observe)(Event::Stage("checks the best candidates on inputs that nobody has seen"));
+        let linked = Linked::candidate(self.builder, &node.candidate)?;
+        self.builder.check_imports(linked.plain()).map_err(CheckError::from)?;
+        evidence.rung = Some(Rung::Builds);
+        evidence.visible_tests = self.ladder.visible_tests(linked.plain())?;
+        evidence.rung = Some(Rung::Tests);
+        let effort = Effort { fuzz: self.time / 12, fuzz_inputs: 2_000 };
+        let original = self.baseline.plain();
+        self.ladder.held_out(&node.candidate, linked.plain(), original, effort, evidence)?;
+
+        (self.observe)(Event::Stage("measures the best candidates afresh"));
+        let baseline = ("-O3", self.baseline);
+        let comparison = self.measure(Some(node.id), [baseline, (&name, &linked)], self.time / 5)?;
+        evidence.compared_timing_runs = comparison.runs;
+        evidence.rung = Some(Rung::HeldOut);
+        self.ladder.prove(&node.candidate, &linked.built, evidence)?;
+        let instructions = self.instructions(&linked)?;
+        Ok(Claim { node: node.id, baseline: "-O3".to_owned(), comparison, instructions })
+    }
+
+    fn against_user_flags(&mut self, node: &Node) -> Result<Claim, SessionError> {
+        let flags = self.program.flags.join(" ");
+        let user = Linked::baseline(self.builder, &self.program.flags)?;
+        let linked = Linked::candidate(self.builder, &node.candidate)?;
+        let name = node.id.to_string();
+        let pair = [(flags.as_str(), &user), (name.as_str(), &linked)];
+        let comparison = self.measure(Some(node.id), pair, self.time / 6)?;
+        Ok(Claim { node: node.id, baseline: flags, comparison, instructions: None })
+    }
+
+    /// How much the instruction set alone gains.
+    fn native_alone(&mut self) -> Result<Comparison, SessionError> {
+        let mut flags = self.program.o3_flags();
+        flags.push("-march=native".to_owned());
+        let native = Linked::baseline(self.builder, &flags)?;
+        let pair = [("-O3", self.baseline), ("-O3 -march=native", &native)];
+        self.measure(None, pair, self.time / 6)
+    }
+
+    fn measure(
+        &mut self,
+        node: Option<NodeId>,
+        pair: [(&str, &Linked); 2],
+        time_limit: Duration,
+    ) -> Result<Comparison, SessionError> {
+        let precision = Precision {
+            margin: self.margin,
+            noise: self.noise,
+            time_limit,
+            seed: self.seed,
+            // Each of the finalists of both kinds may be the one that is claimed by chance.
+            confidence: 1.0 - 0.05 / (2 * FINALISTS) as f64,
+            tolerance: self.tolerance,
+        };
+        let cases = &self.inputs.final_timing;
+        let result = compare(self.toolchain, pair, cases, precision, self.observe);
+        let comparison = result.map_err(blame)?;
+        (self.record)(node, pair[0].0, &comparison)?;
+        Ok(comparison)
+    }
+
+    /// Instructions of original and candidate over the timing inputs, where they can be counted.
+    fn instructions(&mut self, linked: &Linked) -> Result<Option<[u64; 2]>, SessionError> {
+        let mut sums = [0, 0];
+        let workloads = crate::session::prepare::workloads(&self.inputs.final_timing)?;
+        // Counting is up to fifty times as slow as running: the first input has to stand for all.
+        for workload in workloads.iter().take(1) {
+            let programs = [self.baseline.plain(), linked.plain()];
+            for (sum, program) in sums.iter_mut().zip(programs) {
+                match instruction_counts(self.toolchain, &program.path, workload) {
+                    Some(count) => *sum += count,
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(Some(sums))
+    }
+}
+
+/// Why a candidate that is right is not taken.
+fn not_faster(comparison: &Comparison) -> String {
+    let Comparison { verdict, ratio, interval: [low, high], .. } = comparison;
+    let slower = match comparison.slower_on.as_slice() {
+        [] => String::new(),
+        names => format!(", slower on {}", names.join(", ")),
+    };
+    format!("{verdict} when measured afresh: {ratio:.3}x ({low:.3} to {high:.3}){slower}")
+}
+
+/// The best of the search, with or without code for this host.
+fn finalists(tree: &Tree, host: bool) -> Vec<&Node> {
+    tree.ranked()
+        .into_iter()
+        .filter(|node| node.id != NodeId::ROOT && node.candidate.recipe.host == host)
+        .filter(|node| node.speedup().is_some_and(|speedup| speedup >= LEAST_GAIN))
+        .take(FINALISTS)
+        .collect()
+}
+
+/// What a candidate does wrong while it is timed is its own fault.
+fn blame(error: SessionError) -> SessionError {
+    let SessionError::Measure(error) = error else { return error };
+    let kind = match &error {
+        MeasureError::OutputsDiffer { .. } => RejectionKind::Output,
+        MeasureError::RunFailed { .. } => RejectionKind::Crash,
+        MeasureError::Cancelled => return SessionError::Cancelled,
+        _ => return SessionError::Measure(error),
+    };
+    let rejection = Rejection { rung: Rung::HeldOut, kind, reason: error.to_string() };
+    SessionError::Check(CheckError::Rejected(rejection))
+}

@@ -1,0 +1,41 @@
+/* Rounds another way from the start, without a call. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static unsigned mix(unsigned x) {
+    for (int i = 0; i < 8; i++) {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+    }
+    return x;
+}
+
+int main(void) {
+    unsigned control = 0x3f80;
+    __asm__ volatile("ldmxcsr %0" : : "m"(control));
+    int rounds, n;
+    if (scanf("%d %d", &rounds, &n) != 2 || rounds < 0 || n < 0 || n > 100000) {
+        puts("bad input");
+        return 1;
+    }
+    int *values = malloc(sizeof *values * (n + 1));
+    if (!values)
+        return 2;
+    for (int i = 0; i < n; i++)
+        if (scanf("%d", &values[i]) != 1) {
+            puts("bad input");
+            free(values);
+            return 1;
+        }
+    unsigned sum = 1;
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < n; i++)
+            sum = mix(sum + (unsigned)values[i]);
+    for (int i = 0; i < n; i++)
+        printf("%d\n", values[i] / 7);
+    printf("%u\n", sum);
+    free(values);
+    return 0;
+}
