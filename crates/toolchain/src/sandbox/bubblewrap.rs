@@ -117,6 +117,8 @@ impl Bubblewrap {
         {
             arguments.extend(["--dir".into(), job.directory.clone().into()]);
         }
+        // What is not bound is a file system in memory.
+        arguments.extend(["--remount-ro".into(), "/".into()]);
         arguments.extend(["--chdir".into(), job.directory.clone().into()]);
         for filter in filters {
             arguments.extend(["--add-seccomp-fd".into(), filter.to_string().into()]);

@@ -63,7 +63,9 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
         for &(resource, soft, hard) in &plan.limits {
             set_limit(resource, soft, hard)?;
         }
-        drop_capabilities()?;
+        if plan.drop_capabilities {
+            drop_capabilities()?;
+        }
         if plan.own_signals_only {
             install(&own_signals(libc::getpid())).map_err(|()| Step::SignalFilter)?;
         }

@@ -138,6 +138,8 @@ pub(super) struct Plan<'a> {
     pub(super) landlock: bool,
     /// Files below `/proc/self`, which only the job itself can name, to be added to the rules as readable.
     pub(super) own_files: Vec<CString>,
+    /// Whether all capabilities are given up before `execve`.
+    pub(super) drop_capabilities: bool,
     /// The system call filters, installed in this order.
     pub(super) filters: &'a [BpfProgram],
     /// Signals go to the job itself only.

@@ -175,6 +175,7 @@ impl Shared {
             },
             landlock: rules.is_some(),
             own_files: rules::own_files(job),
+            drop_capabilities: true,
             filters: if layers.seccomp {
                 self.filters.of(job.profile)
             } else {
@@ -232,6 +233,8 @@ impl Shared {
             fixed_addresses: job.layout == AddressLayout::Fixed,
             landlock: false,
             own_files: Vec::new(),
+            // When run by root, bubblewrap needs one to map the user. It drops them itself.
+            drop_capabilities: false,
             filters: &[],
             own_signals_only: false,
             path_page: self.path_page.start(),

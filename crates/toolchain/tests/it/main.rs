@@ -5,4 +5,9 @@
 mod measure;
 mod measure_single;
 mod pipeline;
+mod sandbox;
+mod sandbox_compile;
+mod sandbox_denied;
+mod sandbox_layers;
+mod sandbox_run;
 mod tools;
