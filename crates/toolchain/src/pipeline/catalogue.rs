@@ -12,7 +12,7 @@ pub struct Extra {
     pub text: &'static str,
     /// The levels of the sequences in which it may stand.
     pub levels: &'static [Level],
-    /// Passes beside which it is most likely of use.
+    /// Passes beside which it is most likely of use, the best place first.
     pub beside: &'static [&'static str],
     /// Flags of `opt` without which it does nothing on ordinary processors.
     pub flags: &'static [&'static str],
@@ -49,14 +49,9 @@ const fn extra(
 }
 
 /// The late part of the pipeline, around the vectorizers.
-const LATE: &[&str] = &[
-    "loop-distribute",
-    "loop-vectorize",
-    "loop-unroll",
-    "slp-vectorizer",
-];
+const LATE: &[&str] = &["loop-vectorize", "loop-unroll", "slp-vectorizer"];
 /// Where loops are in canonical form and not yet unrolled or vectorized.
-const LOOPS: &[&str] = &["loop-idiom", "indvars", "loop-distribute", "loop-vectorize"];
+const LOOPS: &[&str] = &["loop-distribute", "loop-vectorize", "loop-idiom", "indvars"];
 /// Where scalars are simplified.
 const SCALAR: &[&str] = &["gvn", "sccp", "jump-threading", "early-cse", "dse"];
 /// Where calls are decided upon.
@@ -163,6 +158,15 @@ const EXTRAS: &[Extra] = &[
     extra("attributor-light", MODULE, CALLS),
     extra("module-inline", MODULE, CALLS),
     extra("inliner-wrapper", MODULE, CALLS),
+    // For programs of one module: nothing but main is visible from outside.
+    Extra {
+        flags: &["-internalize-public-api-list=main"],
+        ..extra(
+            "internalize",
+            MODULE,
+            &["ipsccp", "called-value-propagation"],
+        )
+    },
     extra(
         "attributor-cgscc",
         CGSCC,
@@ -252,6 +256,13 @@ impl Catalogue {
                 .collect(),
             listed: Some(listed),
         }
+    }
+
+    /// The same without one of the passes to add.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.extras.retain(|extra| extra.name() != name);
+        self
     }
 
     /// The passes to add.

@@ -1,4 +1,4 @@
-//! Two descendants of one pipeline → one with changes of both.
+//! Two pipelines → one that has something of both.
 
 use rand::Rng;
 
@@ -13,27 +13,39 @@ pub fn crossover(
     random: &mut (impl Rng + ?Sized),
 ) -> Pipeline {
     Pipeline {
-        root: mixed(&first.root, &second.root, random),
+        root: mixed(&first.root, &second.root, &mut || random.random()),
     }
 }
 
-fn mixed(first: &[Node], second: &[Node], random: &mut (impl Rng + ?Sized)) -> Vec<Node> {
+/// The changed pipeline's passes wherever what is fixed allows it: what was changed in one of clang's pipelines, carried
+/// over to another one, such as the one for a program with a profile.
+pub fn transplant(changed: &Pipeline, onto: &Pipeline) -> Pipeline {
+    Pipeline {
+        root: mixed(&onto.root, &changed.root, &mut || true),
+    }
+}
+
+fn mixed(first: &[Node], second: &[Node], take_second: &mut dyn FnMut() -> bool) -> Vec<Node> {
     let mut result = Vec::new();
     let (mut a, mut b) = (0, 0);
     for (next_a, next_b) in common(first, second) {
-        result.extend(mixed_gap(&first[a..next_a], &second[b..next_b], random));
+        result.extend(mixed_gap(
+            &first[a..next_a],
+            &second[b..next_b],
+            take_second,
+        ));
         let node = &first[next_a];
         let other = &second[next_b];
         result.push(match (&node.children, &other.children) {
             (Some(x), Some(y)) if x != y => Node {
-                children: Some(mixed(x, y, random)),
+                children: Some(mixed(x, y, take_second)),
                 ..node.clone()
             },
             _ => node.clone(),
         });
         (a, b) = (next_a + 1, next_b + 1);
     }
-    result.extend(mixed_gap(&first[a..], &second[b..], random));
+    result.extend(mixed_gap(&first[a..], &second[b..], take_second));
     // A group must not be empty.
     if result.is_empty() {
         return first.to_vec();
@@ -42,10 +54,14 @@ fn mixed(first: &[Node], second: &[Node], random: &mut (impl Rng + ?Sized)) -> V
 }
 
 /// What stands between two common nodes: either one's.
-fn mixed_gap(first: &[Node], second: &[Node], random: &mut (impl Rng + ?Sized)) -> Vec<Node> {
+fn mixed_gap(first: &[Node], second: &[Node], take_second: &mut dyn FnMut() -> bool) -> Vec<Node> {
     let same_fixed = sequence_of_all(first) == sequence_of_all(second);
-    let take_second = first != second && same_fixed && random.random();
-    if take_second { second } else { first }.to_vec()
+    if first != second && same_fixed && take_second() {
+        second
+    } else {
+        first
+    }
+    .to_vec()
 }
 
 /// Whether two nodes are versions of the same one.

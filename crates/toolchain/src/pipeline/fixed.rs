@@ -22,6 +22,7 @@ const FIXED: &[&str] = &[
     "pgo-icall-prom",
     "pgo-instr-gen",
     "pgo-instr-use",
+    "pgo-memop-opt",
     "recompute-globalsaa",
     "require",
     "transform-warning",

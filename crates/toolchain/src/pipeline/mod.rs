@@ -15,10 +15,10 @@ mod parse;
 mod tree;
 
 pub use catalogue::{Catalogue, Extra};
-pub use crossover::crossover;
+pub use crossover::{crossover, transplant};
 pub use edit::{Edit, EditError};
 pub use fixed::is_fixed;
-pub use mutate::mutate;
+pub use mutate::{mutate, suggestion};
 pub use options::{PassOption, PassOptions};
 pub use parse::{ParseError, ParseErrorKind};
 pub use tree::{DEEPEST, Level, Node, Pipeline, Place, Position};

@@ -30,6 +30,18 @@ pub fn mutate(
     })
 }
 
+/// Adds a pass of the catalogue at the place where it is most likely of use: before the last run of the first of the
+/// passes beside which it should be.
+pub fn suggestion(pipeline: &Pipeline, extra: &Extra) -> Option<Edit> {
+    let places = pipeline.places();
+    let node = node_of(extra, pipeline)?;
+    extra.beside.iter().find_map(|name| {
+        let is_it = |place: &&Place<'_>| place.node.name == *name;
+        let place = places.iter().rev().find(is_it)?;
+        insertion(&node, extra.levels, place, &places, true)
+    })
+}
+
 fn draw(
     pipeline: &Pipeline,
     places: &[Place<'_>],
@@ -91,7 +103,7 @@ fn add(
     } else {
         places.choose(random)?
     };
-    insertion(&node, extra.levels, place, places, random)
+    insertion(&node, extra.levels, place, places, random.random())
 }
 
 /// The pass with the parameters that it has in the pipeline, if it is there.
@@ -107,7 +119,7 @@ fn node_of(extra: &Extra, pipeline: &Pipeline) -> Option<Node> {
 fn again(places: &[Place<'_>], random: &mut (impl Rng + ?Sized)) -> Option<Edit> {
     let source = pick(places, random)?;
     let place = places.choose(random)?;
-    insertion(source.node, &[source.level], place, places, random)
+    insertion(source.node, &[source.level], place, places, random.random())
 }
 
 /// Puts a node before or behind a place, with the groups that it needs there.
@@ -116,12 +128,12 @@ fn insertion(
     levels: &[Level],
     place: &Place<'_>,
     places: &[Place<'_>],
-    random: &mut (impl Rng + ?Sized),
+    before: bool,
 ) -> Option<Edit> {
     let node = levels
         .iter()
         .find_map(|level| node.clone().raised(*level, place.level))?;
-    let at = if random.random() {
+    let at = if before {
         place.position.clone()
     } else {
         place.position.next()

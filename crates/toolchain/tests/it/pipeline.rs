@@ -172,7 +172,7 @@ fn opt_takes_pipelines_after_many_mutations_and_crossings() {
     let mut random = ChaCha8Rng::seed_from_u64(42);
     let mut population = vec![o3; 2];
     let mut refused = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..12 {
         for parent in &mut population {
             let (pipeline, edit) = mutate(parent, &mut random, &catalogue).unwrap();
             match llvm.complaint(&pipeline, &catalogue) {
@@ -185,6 +185,6 @@ fn opt_takes_pipelines_after_many_mutations_and_crossings() {
             refused.push(format!("crossing: {complaint}"));
         }
     }
-    println!("{} of 60 were refused: {refused:#?}", refused.len());
-    assert!(refused.len() <= 6, "{refused:#?}");
+    println!("{} of 36 were refused: {refused:#?}", refused.len());
+    assert!(refused.len() <= 3, "{refused:#?}");
 }

@@ -186,3 +186,52 @@ fn crossing_distant_pipelines_gives_a_pipeline() {
         }
     }
 }
+
+#[test]
+fn changes_are_carried_over_to_a_pipeline_with_a_profile() {
+    let plain = o3();
+    let profiled: Pipeline = REAL[5].parse().unwrap();
+    assert_eq!(transplant(&plain, &profiled), profiled);
+    let drop = Edit::Drop {
+        at: find(&plain, "loop-vectorize", 0),
+    };
+    let jam: Node = "loop(loop-unroll-and-jam)".parse().unwrap();
+    let insert = Edit::Insert {
+        at: find(&plain, "loop-unroll", 0),
+        node: jam,
+    };
+    let changed = drop.apply(&insert.apply(&plain).unwrap()).unwrap();
+    let carried = transplant(&changed, &profiled).to_string();
+    let expected = REAL[5]
+        .trim_end()
+        .replace(
+            "loop-vectorize<no-interleave-forced-only;no-vectorize-forced-only;>,",
+            "",
+        )
+        .replace(
+            "loop-unroll<O3>",
+            "loop(loop-unroll-and-jam),loop-unroll<O3>",
+        );
+    assert_eq!(carried, expected);
+}
+
+#[test]
+fn suggestions_are_where_the_catalogue_says() {
+    let pipeline = o3();
+    let catalogue = installed();
+    let suggested = |name: &str| {
+        let extra = catalogue.extras().iter().find(|extra| extra.name() == name);
+        let edit = suggestion(&pipeline, extra.unwrap()).unwrap();
+        edit.apply(&pipeline).unwrap().to_string()
+    };
+    assert!(suggested("loop-interchange").contains("loop(loop-interchange),loop-distribute"));
+    assert!(suggested("internalize").contains("internalize,ipsccp"));
+    // All of the catalogue has a place in -O3, and none of them twice in a row.
+    for extra in catalogue.extras() {
+        if let Some(edit) = suggestion(&pipeline, extra) {
+            assert!(edit.apply(&pipeline).is_ok(), "{extra:?}");
+        } else {
+            panic!("{} is nowhere suggested", extra.name());
+        }
+    }
+}
