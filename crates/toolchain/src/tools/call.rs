@@ -48,6 +48,14 @@ pub(crate) struct Done {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
+/// What a call left, before anything of it is kept.
+struct Executed {
+    status: i32,
+    outputs: Vec<Vec<u8>>,
+    stdout: Vec<u8>,
+    stderr: String,
+}
+
 /// What the store remembers of a call.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
@@ -165,95 +173,92 @@ impl Call {
 
 impl Toolchain {
     /// Runs a call, or answers it from the store.
-    pub(crate) fn call(&self, call: Call) -> Result<Done, ToolError> {
-        let digest = call.digest(self);
-        match self.remembered(&call, &digest) {
-            Some(done) => done,
-            None => self.call_anew(call, Some(&digest)),
-        }
-    }
-
-    /// Runs a call whatever the store knows, and remembers it if it has a digest.
-    pub(crate) fn call_anew(
-        &self,
-        mut call: Call,
-        digest: Option<&Digest>,
-    ) -> Result<Done, ToolError> {
+    pub(crate) fn call(&self, mut call: Call) -> Result<Done, ToolError> {
         if let Some(error) = call.error.take() {
             return Err(error);
         }
+        let digest = call.digest(self);
+        if let Some(outcome) = self.remembered(&call, &digest) {
+            return outcome;
+        }
+        let executed = self.execute(&call)?;
+        let put =
+            |(bytes, (_, mode)): (&Vec<u8>, &(String, Mode))| self.store().put_as(bytes, *mode);
+        let outputs = executed.outputs.iter().zip(&call.outputs).map(put);
+        let record = Record {
+            status: executed.status,
+            outputs: outputs.collect::<Result<_, _>>()?,
+            stdout: call
+                .keep_stdout
+                .then(|| self.store().put(&executed.stdout))
+                .transpose()?,
+            stderr: executed.stderr,
+        };
+        self.store().put_call(&digest, &record)?;
+        outcome(call.tool, record, &executed.stdout)
+    }
+
+    /// Runs a call whatever the store knows, and keeps nothing: for what is looked at once, or may change by itself.
+    /// Returns standard output.
+    pub(crate) fn call_unrecorded(&self, mut call: Call) -> Result<String, ToolError> {
+        if let Some(error) = call.error.take() {
+            return Err(error);
+        }
+        let Executed {
+            status,
+            stdout,
+            stderr,
+            ..
+        } = self.execute(&call)?;
+        let record = Record {
+            status,
+            outputs: Vec::new(),
+            stdout: None,
+            stderr,
+        };
+        Ok(outcome(call.tool, record, &stdout)?.stdout)
+    }
+
+    fn execute(&self, call: &Call) -> Result<Executed, ToolError> {
         let scratch = Scratch::new()?;
         scratch.write(&call.inputs)?;
-        let finished = self.run_tool(&call, scratch.path())?;
+        let finished = self.run_tool(call, scratch.path())?;
         let status = exit_status(
             call.tool,
             &finished,
             self.compile_limits().wall.as_secs_f64(),
         )?;
-        let stderr = bounded(&finished.stderr, scratch.path());
-        let record = Record {
-            status,
-            outputs: if status == 0 {
-                self.keep_outputs(&call, &scratch)?
-            } else {
-                Vec::new()
-            },
-            stdout: call
-                .keep_stdout
-                .then(|| self.store().put(&finished.stdout))
-                .transpose()?,
-            stderr,
+        let read = |(name, _): &(String, Mode)| scratch.read(call.tool, name);
+        let outputs = if status == 0 {
+            call.outputs.iter().map(read).collect::<Result<_, _>>()?
+        } else {
+            Vec::new()
         };
-        if let Some(digest) = digest {
-            self.store().put_call(digest, &record)?;
-        }
-        self.outcome(call.tool, record).unwrap_or_else(|| {
-            let what = "an artifact vanished from the store".to_owned();
-            Err(ToolError::Parse {
-                tool: call.tool,
-                what,
-            })
+        let stderr = bounded(&finished.stderr, scratch.path());
+        Ok(Executed {
+            status,
+            outputs,
+            stdout: finished.stdout,
+            stderr,
         })
     }
 
     /// The outcome of a call made before, if all of it is still there unspoiled.
     fn remembered(&self, call: &Call, digest: &Digest) -> Option<Result<Done, ToolError>> {
-        if call.error.is_some() {
-            return None;
-        }
         let record: Record = self.store().call(digest)?;
         let complete = record.status != 0 || record.outputs.len() == call.outputs.len();
         let unspoiled = record
             .outputs
             .iter()
             .all(|output| self.store().get(output).is_some());
-        if complete && unspoiled {
-            self.outcome(call.tool, record)
-        } else {
-            None
+        if !complete || !unspoiled {
+            return None;
         }
-    }
-
-    /// `None` when standard output isn't in the store any more.
-    fn outcome(&self, tool: Tool, record: Record) -> Option<Result<Done, ToolError>> {
         let stdout = match &record.stdout {
-            Some(digest) => String::from_utf8_lossy(&self.store().get(digest)?).into_owned(),
-            None => String::new(),
+            Some(digest) => self.store().get(digest)?,
+            None => Vec::new(),
         };
-        let diagnostics = diagnostics::parse(&record.stderr);
-        Some(if record.status == 0 {
-            Ok(Done {
-                outputs: record.outputs,
-                stdout,
-                diagnostics,
-            })
-        } else {
-            Err(ToolError::Failed {
-                tool,
-                diagnostics,
-                stderr: record.stderr,
-            })
-        })
+        Some(outcome(call.tool, record, &stdout))
     }
 
     fn run_tool(&self, call: &Call, scratch: &Path) -> Result<Finished, ToolError> {
@@ -268,18 +273,27 @@ impl Toolchain {
         self.sandbox()
             .run(&job)
             .map_err(|source| ToolError::Sandbox {
-                tool: call.tool,
+                what: call.tool.name().to_owned(),
                 source,
             })
     }
+}
 
-    fn keep_outputs(&self, call: &Call, scratch: &Scratch) -> Result<Vec<Digest>, ToolError> {
-        let keep = |(name, mode): &(String, Mode)| {
-            let bytes = scratch.read(call.tool, name)?;
-            self.store().put_as(&bytes, *mode)
-        };
-        call.outputs.iter().map(keep).collect()
+fn outcome(tool: Tool, record: Record, stdout: &[u8]) -> Result<Done, ToolError> {
+    let diagnostics = diagnostics::parse(&record.stderr);
+    let stderr = record.stderr;
+    if record.status != 0 {
+        return Err(ToolError::Failed {
+            tool,
+            diagnostics,
+            stderr,
+        });
     }
+    Ok(Done {
+        outputs: record.outputs,
+        stdout: String::from_utf8_lossy(stdout).into_owned(),
+        diagnostics,
+    })
 }
 
 /// The environment of every tool.
@@ -306,7 +320,9 @@ fn exit_status(tool: Tool, finished: &Finished, seconds: f64) -> Result<i32, Too
             tool,
             limit: OUTPUT_LIMIT,
         }),
-        End::Cancelled => Err(ToolError::Cancelled { tool }),
+        End::Cancelled => Err(ToolError::Cancelled {
+            what: tool.name().to_owned(),
+        }),
         End::Forbidden => Err(ToolError::Died {
             tool,
             how: "it made a forbidden system call".to_owned(),

@@ -61,10 +61,18 @@ pub enum ToolError {
         how: String,
     },
     /// The caller cancelled.
-    #[error("{tool} was cancelled")]
+    #[error("{what} was cancelled")]
     Cancelled {
-        /// Which tool.
-        tool: Tool,
+        /// The tool or program.
+        what: String,
+    },
+    /// A program under test ended before it could write its profile.
+    #[error("the instrumented program left no profile on workload \"{workload}\": {how}")]
+    NoProfile {
+        /// The workload.
+        workload: String,
+        /// How the program ended.
+        how: String,
     },
     /// An output that is larger than what is read back.
     #[error("{tool} wrote more than {limit} bytes")]
@@ -106,11 +114,11 @@ pub enum ToolError {
         /// What the system said.
         source: io::Error,
     },
-    /// The sandbox could not run the tool.
-    #[error("running {tool}: {source}")]
+    /// The sandbox could not run something.
+    #[error("running {what}: {source}")]
     Sandbox {
-        /// Which tool.
-        tool: Tool,
+        /// The tool or program.
+        what: String,
         /// What the sandbox said.
         source: SandboxError,
     },

@@ -6,14 +6,21 @@
 mod back_end;
 mod baseline;
 mod call;
+mod coverage;
 mod diagnostics;
 mod error;
 mod find;
 mod front_end;
+mod imports;
 mod installer;
 mod link;
 mod listing;
+mod mca;
 mod middle_end;
+mod profile;
+mod program;
+mod remarks;
+mod sanitize;
 mod scratch;
 mod store;
 mod tool;
@@ -24,6 +31,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, Seen};
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
 pub use find::{Found, Inventory, InventoryLine, Located};
@@ -32,11 +40,15 @@ pub use listing::{
     AssemblyStatistics, FunctionLines, IrStatistics, assembly_functions, assembly_statistics,
     ir_functions, ir_statistics, normalized_assembly, without_use_lists,
 };
+pub use mca::{MachineCodeAnalysis, ResourcePressure};
+pub use profile::Profile;
+pub use remarks::{DEBUG_LINES, Remark, RemarkKind};
+pub use sanitize::{Place, Sanitizer, SanitizerOutcome};
 pub use store::{Digest, Store};
 pub use tool::Tool;
 pub use unit::Unit;
 
-use crate::sandbox::{Job, Limits, Sandbox};
+use crate::sandbox::{Limits, Sandbox};
 
 /// What a tool made, and what it had to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +78,7 @@ struct Inner {
 impl Toolchain {
     /// Puts the parts together, with the sandbox's ordinary limits for compilers.
     pub fn new(found: Found, sandbox: Sandbox, store: Store) -> Result<Self, ToolError> {
-        let limits = Job::compile("", "").limits;
-        Self::with_limits(found, sandbox, store, limits)
+        Self::with_limits(found, sandbox, store, Limits::COMPILE)
     }
 
     /// The same with other limits for each call of a tool.

@@ -1,4 +1,4 @@
-//! Assembly as text, in the forms that LLVM writes for x86-64 and AArch64.
+//! Assembly as text, in the forms that LLVM writes for x86-64 and `AArch64`.
 
 use serde::{Deserialize, Serialize};
 
@@ -96,7 +96,7 @@ fn type_directive(code: &str) -> Option<&str> {
     matches!(kind.trim(), "@function" | "%function" | "STT_FUNC").then_some(name.trim())
 }
 
-/// `//` on AArch64, where `#` marks a constant; else `#`.
+/// `//` on `AArch64`, where `#` marks a constant; else `#`.
 fn comment_mark(asm: &str) -> &'static str {
     let is_aarch64 = asm
         .lines()
@@ -149,7 +149,7 @@ fn is_call(mnemonic: &str) -> bool {
     mnemonic.starts_with("call") || matches!(mnemonic, "bl" | "blr")
 }
 
-/// x86: packed arithmetic and moves, anything on ymm or zmm; AArch64: a register with an arrangement such as `v0.4s`.
+/// x86: packed arithmetic and moves, anything on ymm or zmm; `AArch64`: a register with an arrangement such as `v0.4s`.
 fn is_vector(mnemonic: &str, operands: &str) -> bool {
     if operands.contains("%ymm") || operands.contains("%zmm") {
         return true;

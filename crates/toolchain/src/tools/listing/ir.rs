@@ -77,7 +77,7 @@ impl IrStatistics {
             "store" => self.stores += 1,
             "alloca" => self.allocas += 1,
             "call" | "invoke" | "tail" | "musttail" | "notail" if !line.contains(" @llvm.") => {
-                self.calls += 1
+                self.calls += 1;
             }
             _ => {}
         }

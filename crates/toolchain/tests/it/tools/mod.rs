@@ -1,6 +1,11 @@
 //! The tools on the machine's own LLVM.
+#![allow(clippy::unwrap_used)] // clippy allows it in test functions, but not in their helpers
 
+mod analysis;
 mod compilers;
+mod imports;
+mod profile;
+mod sanitize;
 mod store;
 
 use std::path::PathBuf;

@@ -114,9 +114,8 @@ fn a_time_out_is_not_remembered() {
 
 /// Takes a second or so.
 fn slow_to_compile() -> String {
-    let lines: String = (0..600)
-        .map(|i| format!("  for (int i = 0; i < n; i++) a[i * {i} % 97] += a[i] * b[i + {i}];\n"))
-        .collect();
+    let line = |i| format!("for (int i = 0; i < n; i++) a[i * {i} % 97] += a[i] * b[i + {i}];");
+    let lines = (0..600).map(line).collect::<Vec<_>>().join("\n");
     format!("int a[100000], b[100000];\nint main(int n, char **v) {{\n{lines}  return a[3];\n}}\n")
 }
 
