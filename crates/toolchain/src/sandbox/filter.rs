@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
+use std::ops::Range;
 
 use libc::c_long;
 use seccompiler::{
@@ -24,15 +25,15 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    /// `path`: the only address from which a job of the run profile may be executed; `None` for any. `isolated`: a job
-    /// sees no processes but its own, so that it may send signals.
-    pub(super) fn new(path: Option<u64>, isolated: bool) -> Result<Self, SandboxError> {
+    /// `paths`: from where in memory alone a job of the run profile may be executed. After that it knows no such address,
+    /// and a wrong one kills it. `isolated`: a job sees no processes but its own, so that it may send signals.
+    pub(super) fn new(paths: &Range<u64>, isolated: bool) -> Result<Self, SandboxError> {
         let kill = SeccompAction::KillProcess;
         let allow = SeccompAction::Allow;
         let errno = |number: i32| SeccompAction::Errno(number as u32);
         Ok(Filters {
             run: vec![
-                program(run_kills(path)?, &allow, &kill)?,
+                program(run_kills(paths)?, &allow, &kill)?,
                 program(run_allowed(isolated)?, &errno(libc::ENOSYS), &allow)?,
             ],
             compile: vec![
@@ -53,13 +54,15 @@ impl Filters {
     }
 }
 
-fn run_kills(path: Option<u64>) -> Result<Rules, SandboxError> {
+fn run_kills(paths: &Range<u64>) -> Result<Rules, SandboxError> {
     let mut rules = all(calls::KERNEL);
     rules.extend(all(calls::REACHING_OUT));
     rules.insert(libc::SYS_clone, vec![rule(0, masked(calls::THREAD), 0)?]);
-    if let Some(path) = path {
-        rules.insert(libc::SYS_execve, vec![rule(0, SeccompCmpOp::Ne, path)?]);
-    }
+    let elsewhere = vec![
+        rule(0, SeccompCmpOp::Lt, paths.start)?,
+        rule(0, SeccompCmpOp::Ge, paths.end)?,
+    ];
+    rules.insert(libc::SYS_execve, elsewhere);
     rules.insert(
         libc::SYS_personality,
         vec![rule(0, SeccompCmpOp::Ne, calls::QUERY)?],
@@ -77,7 +80,7 @@ fn run_allowed(isolated: bool) -> Result<Rules, SandboxError> {
         libc::SYS_clone,
         vec![rule(0, masked(flags), calls::THREAD)?],
     );
-    // From one address only: the other filter kills for the rest.
+    // Only from some addresses: the other filter kills for the rest.
     rules.extend(all(&[libc::SYS_execve]));
     rules.insert(
         libc::SYS_personality,

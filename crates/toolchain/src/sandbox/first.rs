@@ -1,51 +1,49 @@
-//! What happens between fork and `execve`, first half: the process that starts the job and waits for it.
+//! What happens between fork and `execve`, first half: the process that starts the job and watches it.
 //!
-//! The parent may have many threads, so that after the fork no lock may be taken and nothing allocated: only raw system
-//! calls on what [`Plan`] holds. Both processes work on copies of the parent's memory; only [`Report`] is shared.
+//! Both processes run in our memory while the thread that started them is suspended, as after `vfork`. Other threads run
+//! on, so that no lock may be taken and nothing allocated: there are only system calls on what [`Plan`] holds, and writes
+//! to its slot.
 
 use std::ffi::CStr;
 use std::mem::zeroed;
 use std::ptr::{addr_of, addr_of_mut, null_mut};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::Ordering;
 
-use libc::c_int;
+use libc::{c_int, c_void};
 
-use super::job;
-use super::plan::{MAX_DESCRIPTORS, Plan, Report};
-use super::raw::{Outcome, Step, check, fail, microseconds, now, write_file};
+use super::plan::{MAX_DESCRIPTORS, Plan};
+use super::raw::{Outcome, Step, check, fail, now, usage, write_file};
+use super::{End, job};
 
-/// The job's process id, for the signal handler of the first process. Zero: not started yet.
-static JOB: AtomicI32 = AtomicI32::new(0);
+/// Nanoseconds after which the cancel flag is looked at again.
+const TICK: u64 = 50_000_000;
 
-/// The first process: prepares the namespaces, starts the job, waits for it, reports, and takes the rest along.
+/// Nanoseconds after which what cannot be killed is left behind.
+const PATIENCE: u64 = 5_000_000_000;
+
+/// The first process: prepares the namespaces, starts the job, watches it, reports, and takes the rest along.
 ///
-/// # Safety
-///
-/// To be called in a freshly forked process with all signals blocked; the pointers of the plan must be valid.
-pub(super) unsafe fn first_process(plan: &Plan) -> ! {
-    // SAFETY: the caller promises a valid plan; the report lives in a shared mapping and is made of atomics.
+/// To be started by `clone` on the plan's stack for it with all signals blocked, while the caller is suspended.
+pub(super) extern "C" fn process(plan: *mut c_void) -> c_int {
+    // SAFETY: the caller passes its plan and is suspended, so that the plan outlives this and the slot is ours alone.
     unsafe {
-        let report = &*plan.report;
+        let plan = &*plan.cast::<Plan>();
         if let Err(step) = prepare(plan) {
-            fail(report, step);
+            fail(plan, step);
         }
+        let mut handle: c_int = -1;
         let job = libc::clone(
             job::process,
-            plan.stack.cast(),
-            // Shares the memory until execve, so that no page tables are copied and later torn down in measured time.
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            plan.slot.job_stack().cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
             std::ptr::from_ref(plan).cast_mut().cast(),
+            addr_of_mut!(handle),
         );
         if job < 0 {
-            fail(report, Step::Start);
+            fail(plan, Step::Start);
         }
-        JOB.store(job, Ordering::SeqCst);
-        let mut signals: libc::sigset_t = zeroed();
-        libc::sigemptyset(addr_of_mut!(signals));
-        libc::sigaddset(addr_of_mut!(signals), libc::SIGTERM);
-        libc::sigprocmask(libc::SIG_UNBLOCK, addr_of!(signals), null_mut());
-        wait_for(job, report);
-        JOB.store(0, Ordering::SeqCst);
+        watch(plan, job, handle);
+        wait_for(plan, job);
         if plan.namespaces & libc::CLONE_NEWPID == 0 {
             kill_descendants(job);
         }
@@ -76,45 +74,24 @@ unsafe fn prepare(plan: &Plan) -> Outcome {
         if plan.namespaces & libc::CLONE_NEWUSER != 0 {
             map_ids(plan.user_map, plan.group_map)?;
         }
-        // No job may attach to this process, whoever it runs as.
-        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         descriptors(plan)?;
-        let mut action: libc::sigaction = zeroed();
+        let default: libc::sigaction = zeroed();
         check(
-            libc::sigaction(libc::SIGCHLD, addr_of!(action), null_mut()),
-            Step::Signals,
-        )?;
-        let handler: extern "C" fn(c_int) = kill_job;
-        action.sa_sigaction = handler as usize;
-        action.sa_flags = libc::SA_RESTART;
-        check(
-            libc::sigaction(libc::SIGTERM, addr_of!(action), null_mut()),
+            libc::sigaction(libc::SIGCHLD, addr_of!(default), null_mut()),
             Step::Signals,
         )?;
         libc::setsid();
-        let death = if plan.namespaces & libc::CLONE_NEWPID == 0 {
+        if plan.namespaces & libc::CLONE_NEWPID == 0 {
             check(
                 libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0),
                 Step::Start,
-            )?;
-            // So that the handler and the clearing up still run.
-            libc::SIGTERM
+            )
         } else {
-            libc::SIGKILL
-        };
-        check(
-            libc::prctl(libc::PR_SET_PDEATHSIG, death, 0, 0, 0),
-            Step::Signals,
-        )
-    }
-}
-
-/// Asked to end the job early: the wait that follows sees it end.
-extern "C" fn kill_job(_: c_int) {
-    let job = JOB.load(Ordering::SeqCst);
-    if job > 0 {
-        // SAFETY: kill is async-signal-safe; the job is a child that has not been waited for, or this does nothing.
-        unsafe { libc::kill(job, libc::SIGKILL) };
+            check(
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0),
+                Step::Signals,
+            )
+        }
     }
 }
 
@@ -149,33 +126,62 @@ unsafe fn descriptors(plan: &Plan) -> Outcome {
     }
 }
 
-/// Waits until the job has ended and reports. Reaps orphans meanwhile.
-unsafe fn wait_for(job: c_int, report: &Report) {
-    // SAFETY: the pointers are to locals.
+/// Returns when the job has ended, by itself or because it had to.
+unsafe fn watch(plan: &Plan, job: c_int, handle: c_int) {
+    let deadline = now().saturating_add(plan.wall_nanoseconds);
+    let mut reason = None;
+    // SAFETY: plain system calls on locals; the slot belongs to this job.
     unsafe {
-        let mut status = 0;
-        let mut usage: libc::rusage = zeroed();
         loop {
-            let ended = libc::wait4(-1, addr_of_mut!(status), libc::__WALL, addr_of_mut!(usage));
-            if ended == job {
-                break;
+            let now = now();
+            if reason.is_none() {
+                // A namespace ends with us, of which this one does not learn the death otherwise.
+                let alone =
+                    plan.namespaces & libc::CLONE_NEWPID == 0 && libc::getppid() != plan.parent;
+                if alone || plan.cancel.load(Ordering::Relaxed) {
+                    reason = Some(End::Cancelled);
+                } else if now >= deadline {
+                    reason = Some(End::WallTime);
+                }
+                if reason.is_some() {
+                    (*plan.slot.report()).cut_short = reason;
+                    libc::kill(job, libc::SIGKILL);
+                }
             }
-            if ended < 0 && *libc::__errno_location() != libc::EINTR {
+            let time = if reason.is_some() {
+                TICK
+            } else {
+                TICK.min(deadline - now)
+            };
+            let mut poll = libc::pollfd {
+                fd: handle,
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            // Rounded up, so that the last millisecond is not spent in a loop.
+            if libc::poll(addr_of_mut!(poll), 1, time.div_ceil(1_000_000) as c_int) != 0 {
                 return;
             }
         }
-        report.end.store(now(), Ordering::Relaxed);
-        report.status.store(status, Ordering::Relaxed);
-        report
-            .user
-            .store(microseconds(usage.ru_utime), Ordering::Relaxed);
-        report
-            .system
-            .store(microseconds(usage.ru_stime), Ordering::Relaxed);
-        report
-            .max_resident
-            .store(usage.ru_maxrss as u64, Ordering::Relaxed);
-        report.ended.store(1, Ordering::Release);
+    }
+}
+
+/// Waits for the job and reports.
+unsafe fn wait_for(plan: &Plan, job: c_int) {
+    // SAFETY: the pointers are to locals; the slot belongs to this job.
+    unsafe {
+        let mut status = 0;
+        let mut used: libc::rusage = zeroed();
+        while libc::wait4(job, addr_of_mut!(status), libc::__WALL, addr_of_mut!(used)) != job {
+            if *libc::__errno_location() != libc::EINTR {
+                return;
+            }
+        }
+        let report = plan.slot.report();
+        (*report).end = now();
+        (*report).status = status;
+        (*report).total = usage(&used);
+        (*report).ended = true;
     }
 }
 
@@ -184,7 +190,8 @@ unsafe fn kill_descendants(job: c_int) {
     // SAFETY: plain system calls on local buffers.
     unsafe {
         libc::kill(-job, libc::SIGKILL);
-        loop {
+        let deadline = now().saturating_add(PATIENCE);
+        while now() < deadline {
             kill_children();
             let mut ended = 0;
             loop {

@@ -2,28 +2,26 @@
 
 use std::mem::zeroed;
 use std::ptr::{addr_of, addr_of_mut, null_mut};
-use std::sync::atomic::Ordering;
 
 use libc::{c_int, c_void};
 use seccompiler::sock_filter;
 
-use super::plan::{Plan, RULES, Report};
-use super::raw::{Outcome, Step, check, fail, install, microseconds, now};
+use super::plan::{Plan, RULES};
+use super::raw::{Outcome, Step, check, fail, install, now, usage};
 
-/// The job until `execve`. It shares the first process's memory, which stands still meanwhile.
+/// The job until `execve`. The first process stands still meanwhile.
 pub(super) extern "C" fn process(plan: *mut c_void) -> c_int {
     // SAFETY: the first process passes its plan, which outlives this; see there.
     unsafe {
         let plan = &*plan.cast::<Plan>();
-        let report = &*plan.report;
         let step = match restrict(plan) {
             Ok(()) => {
-                execute(plan, report);
+                execute(plan);
                 Step::Execute
             }
             Err(step) => step,
         };
-        fail(report, step)
+        fail(plan, step)
     }
 }
 
@@ -51,8 +49,8 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
             Step::Privileges,
         )?;
-        if plan.landlock {
-            for file in &plan.own_files {
+        if let Some(own_files) = &plan.landlock {
+            for file in own_files {
                 allow_reading(file.as_ptr())?;
             }
             check(
@@ -67,10 +65,10 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
             drop_capabilities()?;
         }
         if plan.own_signals_only {
-            install(&own_signals(libc::getpid())).map_err(|()| Step::SignalFilter)?;
+            install(&own_signals(libc::getpid())).map_err(|()| Step::Filter)?;
         }
         let path = plan.program.as_bytes_with_nul();
-        std::ptr::copy_nonoverlapping(path.as_ptr(), plan.path_page, path.len());
+        std::ptr::copy_nonoverlapping(path.as_ptr(), plan.slot.path(), path.len());
         for filter in plan.filters {
             install(filter).map_err(|()| Step::Filter)?;
         }
@@ -79,23 +77,19 @@ unsafe fn restrict(plan: &Plan) -> Outcome {
 }
 
 /// Takes the time and executes; returns only on failure.
-unsafe fn execute(plan: &Plan, report: &Report) {
-    // SAFETY: the arrays end with null pointers, the strings with NUL; they live in the copied memory.
+unsafe fn execute(plan: &Plan) {
+    // SAFETY: the arrays end with null pointers, the strings with NUL; the slot belongs to this job.
     unsafe {
-        let mut usage: libc::rusage = zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, addr_of_mut!(usage));
-        report
-            .user_before
-            .store(microseconds(usage.ru_utime), Ordering::Relaxed);
-        report
-            .system_before
-            .store(microseconds(usage.ru_stime), Ordering::Relaxed);
+        let report = plan.slot.report();
+        let mut used: libc::rusage = zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, addr_of_mut!(used));
+        (*report).before = usage(&used);
         let mut signals: libc::sigset_t = zeroed();
         libc::sigemptyset(addr_of_mut!(signals));
         libc::sigprocmask(libc::SIG_SETMASK, addr_of!(signals), null_mut());
-        report.start.store(now(), Ordering::Relaxed);
+        (*report).start = now();
         libc::execve(
-            plan.path_page.cast(),
+            plan.slot.path().cast(),
             plan.arguments.as_ptr(),
             plan.environment.as_ptr(),
         );
@@ -130,7 +124,7 @@ unsafe fn allow_reading(path: *const libc::c_char) -> Outcome {
             0,
         );
         libc::close(file);
-        check(added as c_int, Step::Rule)
+        check(added as c_int, Step::Rules)
     }
 }
 

@@ -21,11 +21,12 @@ mod filter;
 mod first;
 mod job;
 mod layers;
+mod outcome;
 mod plan;
 mod raw;
 mod rules;
 mod run;
-mod watch;
+mod slots;
 
 pub use error::SandboxError;
 pub use files::SealedInput;
@@ -178,14 +179,13 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// Standard error, up to the limit.
     pub stderr: Vec<u8>,
-    /// Monotonic time from just before `execve` to the return of `wait4`. The job's limit if it did not end in time to be
-    /// waited for.
+    /// Monotonic time from just before `execve` to the return of `wait4`.
     pub wall: Duration,
     /// User CPU time, from `wait4`, without what was spent before `execve`.
     pub user: Duration,
     /// System CPU time, likewise.
     pub system: Duration,
-    /// Largest resident size in bytes, from `wait4`. The kernel counts from the fork on, so that it is never less than the
-    /// private memory that this process had then.
+    /// Largest resident size in bytes, from `wait4`. The kernel counts from before `execve`, so that it is never less than
+    /// what this process itself has had resident.
     pub max_resident: u64,
 }

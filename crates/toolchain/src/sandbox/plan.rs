@@ -5,92 +5,50 @@ use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicBool;
 
 use nix::unistd::{getegid, geteuid};
 use seccompiler::BpfProgram;
 
-use super::{Job, Profile, SandboxError};
+use super::raw::Step;
+use super::slots::{PAGE, Slot};
+use super::{End, Job, Profile, SandboxError};
 
 /// The user and group that a job sees itself as, so that it holds no capabilities after `execve`.
 const INSIDE_ID: u32 = 1000;
 
-/// What the two processes report to the parent, in shared memory.
-#[derive(Default)]
+/// What the two processes report.
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Report {
-    /// The failed step as an index into [`super::raw::STEPS`], or 0.
-    pub(super) step: AtomicU32,
+    /// The step of the set-up that failed.
+    pub(super) failed: Option<Step>,
     /// The error number of that step.
-    pub(super) errno: AtomicI32,
-    /// Whether the job has ended and what follows is filled in.
-    pub(super) ended: AtomicU32,
+    pub(super) errno: i32,
+    /// Why the job was ended early.
+    pub(super) cut_short: Option<End>,
+    /// Whether the job was waited for, so that what follows is filled in.
+    pub(super) ended: bool,
     /// As from `wait4`.
-    pub(super) status: AtomicI32,
+    pub(super) status: i32,
     /// Monotonic nanoseconds just before `execve`.
-    pub(super) start: AtomicU64,
+    pub(super) start: u64,
     /// Monotonic nanoseconds at the return of `wait4`.
-    pub(super) end: AtomicU64,
-    /// User CPU microseconds before `execve`, which are the sandbox's own.
-    pub(super) user_before: AtomicU64,
-    /// System CPU microseconds before `execve`.
-    pub(super) system_before: AtomicU64,
-    /// User CPU microseconds in all.
-    pub(super) user: AtomicU64,
-    /// System CPU microseconds in all.
-    pub(super) system: AtomicU64,
+    pub(super) end: u64,
+    /// What the sandbox used itself, before `execve`.
+    pub(super) before: Usage,
+    /// What was used in all.
+    pub(super) total: Usage,
+}
+
+/// From `getrusage` and `wait4`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Usage {
+    /// User CPU microseconds.
+    pub(super) user: u64,
+    /// System CPU microseconds.
+    pub(super) system: u64,
     /// Largest resident size in KiB.
-    pub(super) max_resident: AtomicU64,
-}
-
-/// Private or shared anonymous memory, unmapped on drop.
-pub(super) struct Mapping {
-    start: NonNull<libc::c_void>,
-    length: usize,
-}
-
-// SAFETY: a mapping is plain memory that any thread may unmap; who accesses it takes care of races (the report is made
-// of atomics, the stack and the path are written only by child processes in their own copies).
-unsafe impl Send for Mapping {}
-// SAFETY: as above; shared references give out nothing but the address.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// Maps `length` zero bytes; `sharing` is `MAP_PRIVATE` or `MAP_SHARED`.
-    pub(super) fn new(length: usize, sharing: libc::c_int) -> io::Result<Self> {
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no existing memory.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                length,
-                libc::PROT_READ | libc::PROT_WRITE,
-                sharing | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        match NonNull::new(start) {
-            Some(start) if start.as_ptr() != libc::MAP_FAILED => Ok(Mapping { start, length }),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-
-    /// The first byte.
-    pub(super) fn start(&self) -> *mut u8 {
-        self.start.as_ptr().cast()
-    }
-
-    /// One past the last byte.
-    pub(super) fn end(&self) -> *mut u8 {
-        self.start().wrapping_add(self.length)
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: start and length are those of a mapping that this value owns.
-        unsafe { libc::munmap(self.start.as_ptr(), self.length) };
-    }
+    pub(super) max_resident: u64,
 }
 
 /// Zero-terminated strings and the zero-terminated array of pointers to them, as `execve` takes them.
@@ -120,7 +78,7 @@ impl Strings {
 /// One limit: which, soft, hard.
 pub(super) type ResourceLimit = (libc::__rlimit_resource_t, u64, u64);
 
-/// Everything a job needs. Borrowed from by the child processes, each in its own copy of the parent's memory.
+/// Everything a job needs. The two processes read it in our memory.
 pub(super) struct Plan<'a> {
     /// Flags of `clone` for new namespaces; 0 for none.
     pub(super) namespaces: libc::c_int,
@@ -134,21 +92,23 @@ pub(super) struct Plan<'a> {
     pub(super) descriptors: Vec<(RawFd, bool)>,
     pub(super) limits: Vec<ResourceLimit>,
     pub(super) fixed_addresses: bool,
-    /// Whether descriptor [`RULES`] holds Landlock rules.
-    pub(super) landlock: bool,
-    /// Files below `/proc/self`, which only the job itself can name, to be added to the rules as readable.
-    pub(super) own_files: Vec<CString>,
+    /// If descriptor [`RULES`] holds Landlock rules: files below `/proc/self`, which only the job itself can name, to be
+    /// added to them as readable.
+    pub(super) landlock: Option<Vec<CString>>,
     /// Whether all capabilities are given up before `execve`.
     pub(super) drop_capabilities: bool,
     /// The system call filters, installed in this order.
     pub(super) filters: &'a [BpfProgram],
     /// Signals go to the job itself only.
     pub(super) own_signals_only: bool,
-    /// Where the program's path is copied before `execve`: the only address from which the filter lets a job execute.
-    pub(super) path_page: *mut u8,
-    /// One past the highest byte of the job's stack before `execve`.
-    pub(super) stack: *mut u8,
-    pub(super) report: *const Report,
+    /// When the job is to be ended, from the start on.
+    pub(super) wall_nanoseconds: u64,
+    /// Ends the job when it becomes true.
+    pub(super) cancel: &'a AtomicBool,
+    /// Our process id.
+    pub(super) parent: libc::pid_t,
+    /// Memory for the two processes.
+    pub(super) slot: &'a Slot<'a>,
 }
 
 /// How many descriptors a job can be given.
@@ -157,13 +117,10 @@ pub(super) const MAX_DESCRIPTORS: usize = 8;
 /// The descriptor at which a job finds its Landlock rules: after standard input, output and error.
 pub(super) const RULES: RawFd = 3;
 
-/// Bytes of the page that holds the program's path.
-pub(super) const PATH_PAGE: usize = 4096;
-
 /// The program's path, checked.
 pub(super) fn program(path: &Path) -> Result<CString, SandboxError> {
     let program = c_string(path.as_os_str(), "the path of the program")?;
-    if program.as_bytes_with_nul().len() > PATH_PAGE {
+    if program.as_bytes_with_nul().len() > PAGE {
         let source = io::Error::from_raw_os_error(libc::ENAMETOOLONG);
         return Err(SandboxError::Program {
             path: path.into(),

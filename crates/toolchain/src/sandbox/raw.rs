@@ -2,38 +2,16 @@
 
 use std::mem::zeroed;
 use std::ptr::{addr_of, addr_of_mut};
-use std::sync::atomic::Ordering;
 
 use libc::c_int;
 use seccompiler::sock_filter;
 
-use super::plan::Report;
+use super::plan::{Plan, Usage};
 
-/// The steps of the set-up, for errors. The last one is `execve`.
-pub(super) const STEPS: [&str; 16] = [
-    "none",
-    "map the user and group",
-    "set up the descriptors",
-    "handle signals",
-    "start the job",
-    "start a session",
-    "set a resource limit",
-    "fix the address layout",
-    "enter the working directory",
-    "forbid new privileges",
-    "add a Landlock rule",
-    "apply the Landlock rules",
-    "drop capabilities",
-    "install the filter for signals",
-    "install the system call filter",
-    "execute the program",
-];
-
-/// Index of a step in [`STEPS`].
-#[derive(Clone, Copy)]
-#[repr(u32)]
+/// A step of the set-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    MapIds = 1,
+    MapIds,
     Descriptors,
     Signals,
     Start,
@@ -42,29 +20,44 @@ pub(super) enum Step {
     Layout,
     Directory,
     Privileges,
-    Rule,
     Rules,
     Capabilities,
-    SignalFilter,
     Filter,
     Execute,
+}
+
+impl Step {
+    /// For errors.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Step::MapIds => "map the user and group",
+            Step::Descriptors => "set up the descriptors",
+            Step::Signals => "set up the signals",
+            Step::Start => "start the job",
+            Step::Session => "start a session",
+            Step::Limits => "set a resource limit",
+            Step::Layout => "fix the address layout",
+            Step::Directory => "enter the working directory",
+            Step::Privileges => "forbid new privileges",
+            Step::Rules => "apply the Landlock rules",
+            Step::Capabilities => "drop the capabilities",
+            Step::Filter => "install the system call filter",
+            Step::Execute => "execute the program",
+        }
+    }
 }
 
 /// What a step comes to. The error number is the thread's.
 pub(super) type Outcome = Result<(), Step>;
 
-/// As `fork`, in new namespaces if the flags say so; with `CLONE_PIDFD`, `handle` gets a descriptor of the new process.
-/// The end of the process sends no signal.
+/// As `fork`, in new namespaces if the flags say so. The end of the process sends no signal.
 ///
 /// # Safety
 ///
 /// The child may make only async-signal-safe calls.
-pub(super) unsafe fn fork(flags: c_int, handle: *mut c_int) -> libc::pid_t {
-    // SAFETY: without a stack of its own the child goes on in a copy of the memory, as after fork. The last two arguments
-    // have their places exchanged between architectures; both are zero.
-    unsafe {
-        libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0, handle, 0, 0) as libc::pid_t
-    }
+pub(super) unsafe fn fork(flags: c_int) -> libc::pid_t {
+    // SAFETY: without a stack of its own the child goes on in a copy of the memory, as after fork.
+    unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0, 0, 0, 0) as libc::pid_t }
 }
 
 /// Installs one filter for the calling thread, in addition to those that it has.
@@ -116,8 +109,14 @@ pub(super) fn now() -> u64 {
     }
 }
 
-pub(super) fn microseconds(time: libc::timeval) -> u64 {
-    time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64
+/// What the kernel says was used.
+pub(super) fn usage(usage: &libc::rusage) -> Usage {
+    let microseconds = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    Usage {
+        user: microseconds(usage.ru_utime),
+        system: microseconds(usage.ru_stime),
+        max_resident: usage.ru_maxrss as u64,
+    }
 }
 
 pub(super) fn check(result: c_int, step: Step) -> Outcome {
@@ -125,13 +124,16 @@ pub(super) fn check(result: c_int, step: Step) -> Outcome {
 }
 
 /// Reports a failed step and ends the process.
-pub(super) unsafe fn fail(report: &Report, step: Step) -> ! {
-    // SAFETY: reads this thread's error number and ends the process.
+///
+/// # Safety
+///
+/// For the two processes only.
+pub(super) unsafe fn fail(plan: &Plan, step: Step) -> ! {
+    // SAFETY: the slot belongs to the job; reads this thread's error number and ends the process.
     unsafe {
-        report
-            .errno
-            .store(*libc::__errno_location(), Ordering::Relaxed);
-        report.step.store(step as u32, Ordering::Release);
+        let report = plan.slot.report();
+        (*report).errno = *libc::__errno_location();
+        (*report).failed = Some(step);
         libc::_exit(127)
     }
 }

@@ -6,18 +6,16 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bubblewrap::Bubblewrap;
 use super::files::{SealedInput, memory_file, read_output};
 use super::filter::{self, Filters};
 use super::layers::{Layer, Layers, NAMESPACES, RUN_NAMESPACES};
-use super::plan::{self, Mapping, PATH_PAGE, Plan, RULES, Report};
-use super::raw::{self, Step};
+use super::plan::{self, Plan, RULES, Report};
 use super::rules::{self, CommonRules};
-use super::watch::Process;
-use super::{AddressLayout, End, Finished, Job, Profile, SandboxError};
+use super::slots::{Slot, Slots};
+use super::{AddressLayout, Finished, Job, Profile, SandboxError, first, outcome};
 
 /// How a sandbox is made.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +40,7 @@ struct Shared {
     rules: CommonRules,
     filters: Filters,
     bubblewrap: Option<Wrapper>,
-    path_page: Mapping,
+    slots: Slots,
     id_maps: (CString, CString),
     count_processes: bool,
 }
@@ -53,9 +51,6 @@ struct Wrapper {
     run: Vec<SealedInput>,
     compile: Vec<SealedInput>,
 }
-
-/// Bytes of stack for the job before `execve`.
-const STACK: usize = 64 << 10;
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -79,14 +74,14 @@ impl Sandbox {
             }
             _ => None,
         };
-        let path_page = memory(PATH_PAGE, libc::MAP_PRIVATE)?;
+        let slots = Slots::new().map_err(SandboxError::setup("map memory"))?;
         Ok(Sandbox {
             shared: Arc::new(Shared {
                 rules: CommonRules::open(),
-                filters: Filters::new(Some(path_page.start() as u64), layers.namespaces)?,
+                filters: Filters::new(&slots.addresses(), layers.namespaces)?,
                 bubblewrap,
                 cancel: options.cancel,
-                path_page,
+                slots,
                 id_maps: plan::id_maps(),
                 count_processes: layers.namespaces && plan::processes_are_counted_per_namespace(),
                 layers,
@@ -102,6 +97,9 @@ impl Sandbox {
     /// Runs a job to its end. When this returns, no process of the job lives any more.
     pub fn run(&self, job: &Job) -> Result<Finished, SandboxError> {
         let shared = &*self.shared;
+        if shared.cancel.load(Ordering::Relaxed) {
+            return Ok(outcome::cancelled());
+        }
         let job = &resolved(job)?;
         let in_memory = SandboxError::setup("make a file in memory");
         let input = match &job.input {
@@ -111,50 +109,67 @@ impl Sandbox {
         let input = input.map_err(SandboxError::setup("open standard input"))?;
         let mut stdout = memory_file(false).map_err(&in_memory)?;
         let mut stderr = memory_file(false).map_err(&in_memory)?;
-        let stack = memory(STACK, libc::MAP_PRIVATE)?;
-        let report_memory = memory(size_of::<Report>(), libc::MAP_SHARED)?;
-        // SAFETY: the mapping is zeroed, large and aligned enough, and outlives the reference; the report is made of
-        // atomics, for which zero is a value.
-        let report: &Report = unsafe { &*report_memory.start().cast() };
+        let slot = shared.slots.take();
         let streams = [&input, &stdout, &stderr].map(|file| (file.as_raw_fd(), true));
         let (plan, _open) = match &shared.bubblewrap {
-            Some(wrapper) => shared.plan_wrapped(job, wrapper, &streams, &stack, report)?,
-            None => shared.plan(job, &streams, &stack, report)?,
+            Some(wrapper) => shared.plan_wrapped(job, wrapper, &streams, &slot)?,
+            None => shared.plan(job, &streams, &slot)?,
         };
-        let cut_short = Process::start(&plan)?.watch(job.limits.wall, &shared.cancel)?;
-        let (stdout, too_much) = read_output(&mut stdout, job.limits.output).map_err(&in_memory)?;
-        let (stderr, too_many) = read_output(&mut stderr, job.limits.output).map_err(&in_memory)?;
-        let usage = usage(job, report, cut_short.is_some())?;
-        let end = match cut_short {
-            Some(end) => end,
-            None => end(
-                job,
-                &usage,
-                too_much || too_many,
-                shared.bubblewrap.is_some(),
-            ),
-        };
-        Ok(Finished {
-            end,
-            stdout,
-            stderr,
-            wall: usage.wall,
-            user: usage.user,
-            system: usage.system,
-            max_resident: usage.max_resident,
-        })
+        let report = start(&plan)?;
+        outcome::finished(
+            job,
+            &report,
+            read_output(&mut stdout, job.limits.output).map_err(&in_memory)?,
+            read_output(&mut stderr, job.limits.output).map_err(&in_memory)?,
+            shared.bubblewrap.is_some(),
+        )
+    }
+}
+
+/// Starts the first process and waits until it and all others are gone. This thread is suspended meanwhile: signals to it
+/// are handled afterwards.
+fn start(plan: &Plan) -> Result<Report, SandboxError> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | plan.namespaces;
+    // SAFETY: the slot is ours, and so is what the plan points to, until the process that uses them is gone. All signals
+    // are blocked, so that none of our handlers runs there.
+    unsafe {
+        plan.slot.report().write(Report::default());
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let argument = std::ptr::from_ref(plan).cast_mut().cast();
+        let pid = libc::clone(
+            first::process,
+            plan.slot.first_stack().cast(),
+            flags,
+            argument,
+        );
+        let error = io::Error::last_os_error();
+        // No end of the process is signalled, and it cannot be waited for by others who wait for anybody.
+        while pid > 0
+            && libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) != pid
+            && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+        {}
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        if pid < 0 {
+            return Err(SandboxError::Setup {
+                step: "start a process",
+                source: error,
+            });
+        }
+        Ok(plan.slot.report().read())
     }
 }
 
 impl Shared {
     /// Our own layers. Also returns what must stay open until the job has started.
-    fn plan(
-        &self,
+    fn plan<'a>(
+        &'a self,
         job: &Job,
         streams: &[(RawFd, bool)],
-        stack: &Mapping,
-        report: &Report,
-    ) -> Result<(Plan<'_>, Vec<OwnedFd>), SandboxError> {
+        slot: &'a Slot<'a>,
+    ) -> Result<(Plan<'a>, Vec<OwnedFd>), SandboxError> {
         let layers = &self.layers;
         let rules = match layers.landlock {
             Some(_) => self.rules.for_job(job)?,
@@ -173,8 +188,7 @@ impl Shared {
                 Profile::Run if layers.seccomp => RUN_NAMESPACES,
                 _ => NAMESPACES,
             },
-            landlock: rules.is_some(),
-            own_files: rules::own_files(job),
+            landlock: rules.is_some().then(|| rules::own_files(job)),
             drop_capabilities: true,
             filters: if layers.seccomp {
                 self.filters.of(job.profile)
@@ -182,40 +196,38 @@ impl Shared {
                 &[]
             },
             own_signals_only: layers.seccomp && job.profile == Profile::Run,
-            ..self.outer_plan(job, &job.program, &arguments, descriptors, stack, report)?
+            ..self.outer_plan(job, &job.program, &arguments, descriptors, slot)?
         };
         Ok((plan, rules.into_iter().collect()))
     }
 
     /// bubblewrap's layers, inside ours that do not get into its way.
-    fn plan_wrapped(
-        &self,
+    fn plan_wrapped<'a>(
+        &'a self,
         job: &Job,
         wrapper: &Wrapper,
         streams: &[(RawFd, bool)],
-        stack: &Mapping,
-        report: &Report,
-    ) -> Result<(Plan<'_>, Vec<OwnedFd>), SandboxError> {
+        slot: &'a Slot<'a>,
+    ) -> Result<(Plan<'a>, Vec<OwnedFd>), SandboxError> {
         let filters = wrapper.open_filters(job.profile)?;
         let mut descriptors = streams.to_vec();
         let first = descriptors.len() as RawFd;
         descriptors.extend(filters.iter().map(|filter| (filter.as_raw_fd(), true)));
         let arguments = Bubblewrap::arguments(job, first..descriptors.len() as RawFd);
         let program = &wrapper.program.path;
-        let plan = self.outer_plan(job, program, &arguments, descriptors, stack, report)?;
+        let plan = self.outer_plan(job, program, &arguments, descriptors, slot)?;
         Ok((plan, filters))
     }
 
     /// What both have in common: no namespaces, rules or filters.
-    fn outer_plan(
-        &self,
+    fn outer_plan<'a>(
+        &'a self,
         job: &Job,
         program: &Path,
         arguments: &[OsString],
         descriptors: Vec<(RawFd, bool)>,
-        stack: &Mapping,
-        report: &Report,
-    ) -> Result<Plan<'_>, SandboxError> {
+        slot: &'a Slot<'a>,
+    ) -> Result<Plan<'a>, SandboxError> {
         Ok(Plan {
             namespaces: 0,
             user_map: &self.id_maps.0,
@@ -231,22 +243,22 @@ impl Shared {
                 Vec::new()
             },
             fixed_addresses: job.layout == AddressLayout::Fixed,
-            landlock: false,
-            own_files: Vec::new(),
+            landlock: None,
             // When run by root, bubblewrap needs one to map the user. It drops them itself.
             drop_capabilities: false,
             filters: &[],
             own_signals_only: false,
-            path_page: self.path_page.start(),
-            stack: stack.end(),
-            report,
+            wall_nanoseconds: u64::try_from(job.limits.wall.as_nanos()).unwrap_or(u64::MAX),
+            cancel: &self.cancel,
+            parent: nix::unistd::getpid().as_raw(),
+            slot,
         })
     }
 }
 
 impl Wrapper {
     fn new(program: Bubblewrap, seccomp: bool) -> Result<Self, SandboxError> {
-        let filters = Filters::new(None, true)?;
+        let filters = Filters::new(&(0..u64::MAX), true)?;
         let sealed = |profile| -> Result<Vec<SealedInput>, SandboxError> {
             let programs = filters.of(profile).iter().filter(|_| seccomp);
             let sealed = programs.map(|program| SealedInput::new(&filter::bytes(program)));
@@ -274,10 +286,6 @@ impl Wrapper {
     }
 }
 
-fn memory(length: usize, sharing: libc::c_int) -> Result<Mapping, SandboxError> {
-    Mapping::new(length, sharing).map_err(SandboxError::setup("map memory"))
-}
-
 /// With absolute paths, since the job changes its directory; checks that the program is there.
 fn resolved(job: &Job) -> Result<Job, SandboxError> {
     let error = |source| SandboxError::Program {
@@ -293,81 +301,4 @@ fn resolved(job: &Job) -> Result<Job, SandboxError> {
         })?;
     fs::metadata(&resolved.program).map_err(error)?;
     Ok(resolved)
-}
-
-/// What the job used.
-struct Usage {
-    status: libc::c_int,
-    wall: Duration,
-    user: Duration,
-    system: Duration,
-    max_resident: u64,
-}
-
-/// Reads the report, or says which step of the set-up failed.
-fn usage(job: &Job, report: &Report, cut_short: bool) -> Result<Usage, SandboxError> {
-    let step = report.step.load(Ordering::Acquire);
-    if step != 0 {
-        let source = io::Error::from_raw_os_error(report.errno.load(Ordering::Relaxed));
-        let step_name = raw::STEPS.get(step as usize).copied().unwrap_or_default();
-        return Err(if step == Step::Execute as u32 {
-            SandboxError::Program {
-                path: job.program.clone(),
-                source,
-            }
-        } else if step == Step::Directory as u32 {
-            SandboxError::Path {
-                path: job.directory.clone(),
-                source,
-            }
-        } else {
-            SandboxError::Setup {
-                step: step_name,
-                source,
-            }
-        });
-    }
-    let ended = report.ended.load(Ordering::Acquire) == 1;
-    if !ended && !cut_short {
-        let source = io::Error::other("the process that watches the job was killed");
-        return Err(SandboxError::Setup {
-            step: "wait for the job",
-            source,
-        });
-    }
-    let since = |later: &AtomicU64, earlier: &AtomicU64| {
-        later
-            .load(Ordering::Relaxed)
-            .saturating_sub(earlier.load(Ordering::Relaxed))
-    };
-    let wall = Duration::from_nanos(since(&report.end, &report.start));
-    Ok(Usage {
-        status: report.status.load(Ordering::Relaxed),
-        wall: if ended { wall } else { job.limits.wall },
-        user: Duration::from_micros(since(&report.user, &report.user_before)),
-        system: Duration::from_micros(since(&report.system, &report.system_before)),
-        max_resident: report.max_resident.load(Ordering::Relaxed) << 10,
-    })
-}
-
-/// How a job ended that was not cut short. `shell_style`: a status of 128 + N stands for signal N.
-fn end(job: &Job, usage: &Usage, too_much: bool, shell_style: bool) -> End {
-    let over = usage.user + usage.system >= job.limits.cpu;
-    let status = libc::WEXITSTATUS(usage.status);
-    let signal = if libc::WIFSIGNALED(usage.status) {
-        Some(libc::WTERMSIG(usage.status))
-    } else {
-        (shell_style && (129..=192).contains(&status)).then(|| status - 128)
-    };
-    match signal {
-        Some(libc::SIGSYS) => End::Forbidden,
-        Some(libc::SIGXFSZ) => End::Output,
-        Some(libc::SIGXCPU) => End::CpuTime,
-        Some(libc::SIGKILL) if over => End::CpuTime,
-        _ if too_much => End::Output,
-        Some(signal) => End::Signalled(signal),
-        // The kernel counts whole seconds, and processes apart.
-        None if over && job.profile == Profile::Run => End::CpuTime,
-        None => End::Exited(status),
-    }
 }
