@@ -1,6 +1,6 @@
 //! Integration tests of the toolchain crate.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod measure;
 mod measure_single;

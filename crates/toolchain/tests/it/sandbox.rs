@@ -40,6 +40,21 @@ pub(crate) fn without(layers: &[Layer]) -> Sandbox {
     Sandbox::new(options).unwrap()
 }
 
+/// Each combination of layers left out, under its name, if a sandbox still holds here without them.
+pub(crate) fn weakened(combinations: &[&[Layer]]) -> Vec<(String, Sandbox)> {
+    let sandboxes = combinations.iter().filter_map(|layers| {
+        let options = SandboxOptions {
+            disabled: layers.to_vec(),
+            ..SandboxOptions::default()
+        };
+        let sandbox = Sandbox::new(options).ok()?;
+        Some((format!("without {layers:?}"), sandbox))
+    });
+    let sandboxes: Vec<_> = sandboxes.collect();
+    assert!(!sandboxes.is_empty());
+    sandboxes
+}
+
 /// The probe in the run profile.
 pub(crate) fn job(arguments: &[&str]) -> Job {
     Job {

@@ -5,25 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use whittle_toolchain::sandbox::{End, Finished, Job, Layer, Sandbox};
+use whittle_toolchain::sandbox::{End, Finished, Job, Layer};
 
-use crate::sandbox::{is_gone, job, output, sandbox, without};
+use crate::sandbox::{is_gone, job, output, sandbox, weakened};
 
 const HELLO: &str =
     "#include <math.h>\n#include <stdio.h>\nint main(void) { printf(\"%.3f\\n\", sqrt(2)); }\n";
 
-fn weakened() -> Vec<(String, Sandbox)> {
-    let combinations: [&[Layer]; 4] = [
-        &[],
-        &[Layer::Namespaces],
-        &[Layer::Seccomp],
-        &[Layer::Landlock],
-    ];
-    let named = combinations
-        .iter()
-        .map(|layers| (format!("without {layers:?}"), without(layers)));
-    named.collect()
-}
+/// Layers to leave out.
+const COMBINATIONS: [&[Layer]; 4] = [
+    &[],
+    &[Layer::Namespaces],
+    &[Layer::Seccomp],
+    &[Layer::Landlock],
+];
 
 fn compiler(folder: &Path, source: &str) -> Job {
     fs::write(folder.join("main.c"), source).unwrap();
@@ -59,7 +54,7 @@ fn errors(finished: &Finished) -> String {
 
 #[test]
 fn compiling_and_linking_work() {
-    for (name, sandbox) in weakened() {
+    for (name, sandbox) in weakened(&COMBINATIONS) {
         let folder = folder();
         let finished = sandbox.run(&compiler(folder.path(), HELLO)).unwrap();
         assert_eq!(
@@ -92,7 +87,7 @@ fn a_source_cannot_take_in_other_files() {
     let secret = folder();
     fs::write(secret.path().join("secret.h"), "int leaked;").unwrap();
     let secret = secret.path().join("secret.h");
-    for (name, sandbox) in weakened() {
+    for (name, sandbox) in weakened(&COMBINATIONS) {
         for path in ["/etc/passwd", "/etc/hostname", secret.to_str().unwrap()] {
             let folder = folder();
             for source in [
@@ -135,7 +130,7 @@ fn nothing_is_written_outside() {
     let command = format!(
         "echo x > {other_path}/new; echo x > {other_path}/kept; ln -s / link; rm {other_path}/kept; echo x > own"
     );
-    for (name, sandbox) in weakened() {
+    for (name, sandbox) in weakened(&COMBINATIONS) {
         let _ = fs::remove_file(own.path().join("own"));
         let finished = sandbox.run(&shell(own.path(), &command)).unwrap();
         assert_eq!(finished.end, End::Exited(0), "{name} {}", errors(&finished));
@@ -156,7 +151,7 @@ fn nothing_is_written_outside() {
 #[test]
 fn descendants_die_with_the_job() {
     let folder = folder();
-    for (number, (name, sandbox)) in weakened().into_iter().enumerate() {
+    for (number, (name, sandbox)) in weakened(&COMBINATIONS).into_iter().enumerate() {
         let mark = format!("98765{number}{}", std::process::id());
         let command = format!(
             "sleep {mark} & (setsid sleep {mark} &) ; setsid sh -c 'sleep {mark} & sleep {mark} &' & sleep 0.1; echo started"
@@ -181,7 +176,7 @@ fn compilers_have_no_network_and_see_no_other_processes() {
     let port = listener.local_addr().unwrap().port().to_string();
     let harness = std::process::id().to_string();
     let folder = folder();
-    for (name, sandbox) in weakened() {
+    for (name, sandbox) in weakened(&COMBINATIONS) {
         for arguments in [
             ["connect", &port],
             ["kill", &harness],

@@ -1,15 +1,16 @@
 //! Programs that behave, and those that go beyond their bounds.
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use whittle_toolchain::sandbox::{
-    AddressLayout, End, Job, Limits, Sandbox, SandboxError, SandboxOptions, SealedInput,
+    AddressLayout, End, Job, Layer, Limits, Sandbox, SandboxError, SandboxOptions, SealedInput,
 };
 
-use crate::sandbox::{job, output, probe, run, sandbox};
+use crate::sandbox::{is_gone, job, output, probe, run, sandbox, without};
 
 fn limited(arguments: &[&str], change: impl Fn(&mut Limits)) -> Job {
     let mut job = job(arguments);
@@ -243,4 +244,48 @@ fn many_run_at_once() {
             });
         }
     });
+}
+
+/// Not a test of its own: what the next one starts and kills.
+#[test]
+#[ignore = "started by a_job_dies_with_its_harness"]
+fn sleeps_in_a_sandbox() {
+    let Ok(seconds) = std::env::var("SLEEP_SECONDS") else {
+        return;
+    };
+    let disabled = match std::env::var("NO_NAMESPACES") {
+        Ok(_) => vec![Layer::Namespaces],
+        Err(_) => Vec::new(),
+    };
+    let sleep = Job {
+        arguments: vec![seconds.into()],
+        ..Job::compile("/bin/sleep", "/tmp")
+    };
+    without(&disabled).run(&sleep).unwrap();
+}
+
+#[test]
+fn a_job_dies_with_its_harness() {
+    for (number, variable) in ["NAMESPACES", "NO_NAMESPACES"].into_iter().enumerate() {
+        let seconds = format!("98{number}{}", std::process::id());
+        let mut harness = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sandbox_run::sleeps_in_a_sandbox", "--ignored"])
+            .envs([("SLEEP_SECONDS", seconds.as_str()), (variable, "")])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let wait_until = |gone: bool| {
+            for _ in 0..1000 {
+                if is_gone(&seconds) == gone {
+                    return true;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            false
+        };
+        assert!(wait_until(false), "not started");
+        harness.kill().unwrap();
+        harness.wait().unwrap();
+        assert!(wait_until(true), "{variable}");
+    }
 }
