@@ -250,3 +250,139 @@ fn unbuildable(error: seccompiler::BackendError) -> SandboxError {
         source: std::io::Error::other(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATHS: Range<u64> = 0x7000_0000_1000..0x7000_0000_9000;
+    const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+    const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+
+    /// What a filter says to a call, as the kernel would find out.
+    fn answer(program: &[sock_filter], number: c_long, arguments: [u64; 2]) -> u32 {
+        let architecture: u64 = if cfg!(target_arch = "x86_64") {
+            0xc000_003e
+        } else {
+            0xc000_00b7
+        };
+        let data = [
+            number as u64 & 0xffff_ffff | architecture << 32,
+            0,
+            arguments[0],
+            arguments[1],
+        ];
+        let (mut accumulator, mut at) = (0_u32, 0);
+        loop {
+            let &sock_filter { code, jt, jf, k } = &program[at];
+            at += 1;
+            let branch = |condition: bool| usize::from(if condition { jt } else { jf });
+            match u32::from(code) {
+                0x20 => accumulator = (data[k as usize / 8] >> (k % 8 * 8)) as u32,
+                0x54 => accumulator &= k,
+                0x05 => at += k as usize,
+                0x15 => at += branch(accumulator == k),
+                0x25 => at += branch(accumulator > k),
+                0x35 => at += branch(accumulator >= k),
+                0x06 => return k,
+                other => panic!("operation {other:#x}"),
+            }
+        }
+    }
+
+    /// The strictest answer of all filters of a profile.
+    fn decision(filters: &Filters, profile: Profile, number: c_long, arguments: [u64; 2]) -> u32 {
+        let answers = filters
+            .of(profile)
+            .iter()
+            .map(|program| answer(program, number, arguments));
+        // Stricter actions are smaller as signed numbers.
+        answers
+            .min_by_key(|answer| (answer & 0xffff_0000).cast_signed())
+            .unwrap()
+    }
+
+    #[test]
+    fn every_call_gets_the_answer_of_its_list() {
+        let filters = Filters::new(&PATHS, true).unwrap();
+        let run = |number| decision(&filters, Profile::Run, number, [0, 0]);
+        let compile = |number| decision(&filters, Profile::Compile, number, [0, 0]);
+        for &number in calls::COMPUTING {
+            assert_eq!(run(number), ALLOW, "{number}");
+        }
+        for &number in calls::KERNEL {
+            assert_eq!(run(number), KILL, "{number}");
+            assert_eq!(compile(number), KILL, "{number}");
+        }
+        for &number in calls::REACHING_OUT {
+            assert_eq!(run(number), KILL, "{number}");
+        }
+        for &number in calls::NOT_FOR_COMPILERS {
+            assert_eq!(compile(number), EPERM, "{number}");
+        }
+        for number in [libc::SYS_clone3, libc::SYS_seccomp, libc::SYS_tee, 9999] {
+            assert_eq!(run(number), ENOSYS, "{number}");
+        }
+        assert_eq!(compile(libc::SYS_clone3), ENOSYS);
+        assert_eq!(compile(libc::SYS_execve), ALLOW);
+        assert_eq!(run(0x4000_0000), KILL);
+        assert_eq!(compile(0x4000_0000), KILL);
+    }
+
+    #[test]
+    fn arguments_decide_where_they_must() {
+        let filters = Filters::new(&PATHS, false).unwrap();
+        let run = |number, arguments| decision(&filters, Profile::Run, number, arguments);
+        let compile = |number, arguments| decision(&filters, Profile::Compile, number, arguments);
+        let fork = [libc::SIGCHLD as u64, 0];
+        let thread = [calls::THREAD | libc::CLONE_VM as u64, 0];
+        assert_eq!(run(libc::SYS_clone, fork), KILL);
+        assert_eq!(run(libc::SYS_clone, thread), ALLOW);
+        assert_eq!(compile(libc::SYS_clone, fork), ALLOW);
+        for flag in calls::NAMESPACES {
+            assert_eq!(run(libc::SYS_clone, [thread[0] | flag, 0]), ENOSYS);
+            assert_eq!(compile(libc::SYS_clone, [fork[0] | flag, 0]), KILL);
+        }
+        for (path, expected) in [
+            (PATHS.start, ALLOW),
+            (PATHS.end - 1, ALLOW),
+            (PATHS.start - 1, KILL),
+            (PATHS.end, KILL),
+            (PATHS.start & 0xffff_ffff, KILL),
+        ] {
+            assert_eq!(run(libc::SYS_execve, [path, 0]), expected, "{path:#x}");
+        }
+        assert_eq!(run(libc::SYS_personality, [calls::QUERY, 0]), ALLOW);
+        assert_eq!(run(libc::SYS_personality, [0, 0]), KILL);
+        assert_eq!(run(libc::SYS_prlimit64, [0, 0]), ALLOW);
+        assert_eq!(run(libc::SYS_prlimit64, [1, 0]), ENOSYS);
+        assert_eq!(run(libc::SYS_ioctl, [1, libc::TCGETS]), ALLOW);
+        assert_eq!(run(libc::SYS_ioctl, [1, libc::TIOCSTI]), ENOSYS);
+        assert_eq!(run(libc::SYS_prctl, [libc::PR_SET_NAME as u64, 0]), ALLOW);
+        assert_eq!(
+            run(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as u64, 0]),
+            ENOSYS
+        );
+        assert_eq!(run(libc::SYS_fcntl, [1, libc::F_GETFL as u64]), ALLOW);
+        assert_eq!(run(libc::SYS_fcntl, [1, libc::F_SETOWN as u64]), ENOSYS);
+        assert_eq!(compile(libc::SYS_fcntl, [1, libc::F_SETOWN as u64]), EPERM);
+        assert_eq!(compile(libc::SYS_kill, [1, 0]), EPERM);
+    }
+
+    #[test]
+    fn a_foreign_architecture_is_killed() {
+        let filters = Filters::new(&PATHS, true).unwrap();
+        for program in filters.run.iter().chain(&filters.compile) {
+            // The check is a comparison with this architecture that leads to a kill if it fails.
+            let architecture = program
+                .iter()
+                .position(|op| op.code == 0x20 && op.k == 4)
+                .unwrap();
+            let check = &program[architecture + 1];
+            assert_eq!((check.code, check.jt, check.jf), (0x15, 1, 0));
+            assert_eq!(program[architecture + 2].k, KILL);
+        }
+    }
+}
