@@ -4,6 +4,11 @@
 //! time, CPU, memory, processes and output, and its whole tree of processes dies with it. Two profiles: *compile* may read
 //! its inputs and the system's headers and libraries and start processes; *run* may do nothing but compute, read standard
 //! input and arguments, and write standard output and error.
+//!
+//! How a job runs: everything is prepared, down to the strings for `execve` (`plan.rs`); a first process is started in
+//! namespaces of its own (`first.rs`), in whose PID namespace nobody outlives it; it starts the job, which limits itself and
+//! puts on Landlock rules (`rules.rs`) and system call filters (`filter.rs`) before `execve` (`job.rs`); the first process
+//! takes the time around the job, ends it when it must, and reports. Standard output and error are files in memory.
 
 #![allow(unsafe_code)]
 
