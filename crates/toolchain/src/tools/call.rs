@@ -49,11 +49,11 @@ pub(crate) struct Done {
 }
 
 /// What a call left, before anything of it is kept.
-struct Executed {
-    status: i32,
+pub(crate) struct Executed {
+    pub(crate) status: i32,
     outputs: Vec<Vec<u8>>,
-    stdout: Vec<u8>,
-    stderr: String,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 /// What the store remembers of a call.
@@ -219,7 +219,8 @@ impl Toolchain {
         Ok(outcome(call.tool, record, &stdout)?.stdout)
     }
 
-    fn execute(&self, call: &Call) -> Result<Executed, ToolError> {
+    /// Runs a call, whatever its status in the end.
+    pub(crate) fn execute(&self, call: &Call) -> Result<Executed, ToolError> {
         let scratch = Scratch::new()?;
         scratch.write(&call.inputs)?;
         let finished = self.run_tool(call, scratch.path())?;

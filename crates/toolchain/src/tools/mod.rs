@@ -3,6 +3,7 @@
 //! Each call runs in the sandbox, in a folder of its own, and its outcome is kept in the [`Store`]: an identical call is
 //! answered from there, a compile error as well as an artifact.
 
+mod alive;
 mod back_end;
 mod baseline;
 mod call;
@@ -20,8 +21,10 @@ mod middle_end;
 mod profile;
 mod program;
 mod remarks;
+mod runtimes;
 mod sanitize;
 mod scratch;
+mod self_check;
 mod store;
 mod tool;
 mod unit;
@@ -31,6 +34,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use alive::AliveOutcome;
 pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, Seen};
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
@@ -43,7 +47,9 @@ pub use listing::{
 pub use mca::{MachineCodeAnalysis, ResourcePressure};
 pub use profile::Profile;
 pub use remarks::{DEBUG_LINES, Remark, RemarkKind};
+pub use runtimes::Runtimes;
 pub use sanitize::{Place, Sanitizer, SanitizerOutcome};
+pub use self_check::{SelfCheck, SelfCheckError, SelfCheckOptions, self_check};
 pub use store::{Digest, Store};
 pub use tool::Tool;
 pub use unit::Unit;
