@@ -43,6 +43,26 @@ impl Edit {
             }
         }
     }
+
+    /// What sort of change this is, the same wherever it is made: "insert loop-interchange", "drop simplifycfg", "set
+    /// hoist-common-insts".
+    pub fn sort(&self, pipeline: &Pipeline) -> String {
+        let name = |position: &Position| pipeline.get(position).map(contents).unwrap_or_default();
+        match self {
+            Self::Drop { at } => format!("drop {}", name(at)),
+            Self::Insert { node, .. } => format!("insert {}", contents(node)),
+            Self::Swap { at } => format!("swap {}", name(at)),
+            Self::Move { from, .. } => format!("move {}", name(from)),
+            Self::Repeat { at, .. } => format!("repeat {}", name(at)),
+            Self::SetParameters { at, parameters } => {
+                let old = pipeline.get(at).and_then(|n| n.parameters.as_deref());
+                let change = options::changes(old, parameters.as_deref());
+                change
+                    .replacen("sets", "set", 1)
+                    .replacen("unsets", "unset", 1)
+            }
+        }
+    }
 }
 
 /// Whether the pipeline has all passes of this node already.

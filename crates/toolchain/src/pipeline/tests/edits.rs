@@ -271,3 +271,18 @@ fn what_makes_no_sense_is_refused() {
         Err(EditError::NoSuchPosition(vec![usize::MAX]))
     );
 }
+
+#[test]
+fn edits_of_a_sort_have_one_name() {
+    let pipeline = o3();
+    let drop = |n| Edit::Drop {
+        at: find(&pipeline, "simplifycfg", n),
+    };
+    assert_eq!(drop(0).sort(&pipeline), "drop simplifycfg");
+    assert_eq!(drop(0).sort(&pipeline), drop(3).sort(&pipeline));
+    let set = Edit::SetParameters {
+        at: find(&pipeline, "loop-unroll", 0),
+        parameters: Some("O3;runtime".to_owned()),
+    };
+    assert_eq!(set.sort(&pipeline), "set runtime");
+}
