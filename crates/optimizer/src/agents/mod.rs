@@ -12,6 +12,9 @@ use crate::tree::{Node, NodeId, Tree};
 
 mod flags;
 mod passes;
+mod recipes;
+#[cfg(test)]
+mod tests;
 
 /// A candidate that an agent proposes.
 #[derive(Debug, Clone)]
@@ -87,7 +90,7 @@ pub struct AgentEntry {
 }
 
 /// All agents. A new one is a file and a line here.
-static REGISTRY: &[AgentEntry] = &[];
+static REGISTRY: &[AgentEntry] = &[passes::ENTRY, flags::ENTRY];
 
 /// All agents, in the order in which to show them.
 pub fn registry() -> &'static [AgentEntry] {
