@@ -181,8 +181,8 @@ TESTS = {
         "medium-commands": commands(101, 2000, 300),
         "medium-chains": "50\n* 20000 1000 42\n? 6\n* 20000 1000 43\n",
         "medium-sparse": "100000\n* 10000 5000 7\n",
-        "large-chains": "40000\n* 700000 300000 1\n* 700000 300000 2\n",
-        "large-sparse": "262144\n* 1400000 150000 3\n? 0\n* 1400000 150000 4\n",
+        "large-chains": "2500\n* 900000 30000 1\n* 900000 30000 2\n",
+        "large-sparse": "30000\n* 1900000 20000 3\n? 0\n* 1900000 20000 4\n",
     },
     "number-parsing": {
         "small-no-queries": "0\n1 2 3\n",

@@ -15,7 +15,7 @@
 
 #define MAX_BUCKETS 1000000
 #define MAX_LOAD 32 /* entries per bucket */
-#define MAX_COMMANDS 3000000
+#define MAX_COMMANDS 4000000
 #define MAX_NUMBER 1000000000000LL
 
 struct entry {
@@ -144,13 +144,13 @@ static int run_commands(struct table *table)
         if (command == '*') {
             if (!read_number(0, MAX_COMMANDS, &value) || !read_number(1, MAX_COMMANDS, &keys) ||
                 !read_number(-MAX_NUMBER, MAX_NUMBER, &seed))
-                return fail("expected * COUNT KEYS SEED, counts up to 3000000");
+                return fail("expected * COUNT KEYS SEED, counts up to 4000000");
             commands += value;
         } else if (!read_number(-MAX_NUMBER, MAX_NUMBER, &key)) {
             return fail("expected a key of at most 12 digits");
         }
         if (commands > MAX_COMMANDS)
-            return fail("more than 3000000 commands");
+            return fail("more than 4000000 commands");
 
         if (command == '*') {
             if (!run_random(table, value, keys, (uint64_t)seed))
