@@ -24,8 +24,8 @@ pub enum AliveOutcome {
     },
     /// A function does something else.
     Refuted {
-        /// The function, if it was named.
-        function: Option<String>,
+        /// The function.
+        function: String,
         /// An input for which it does, in the validator's words.
         counterexample: String,
     },
@@ -96,7 +96,9 @@ fn parse(output: &str, unroll: u32) -> AliveOutcome {
         let wrong = blocks().find(|block| block.contains("\nTransformation doesn't verify!"));
         let counterexample = wrong.and_then(|block| Some(block[block.find("ERROR:")?..].trim()));
         return AliveOutcome::Refuted {
-            function: wrong.and_then(function_name),
+            function: wrong
+                .and_then(function_name)
+                .unwrap_or_else(|| "an unnamed function".to_owned()),
             counterexample: bounded(counterexample.or(first_error).unwrap_or("none given")),
         };
     }
@@ -198,7 +200,7 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!(function.as_deref(), Some("g"));
+        assert_eq!(function, "g");
         insta::assert_snapshot!(counterexample, @r"
         ERROR: Value mismatch
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Executable, ToolError, Toolchain, Unit, normalized_assembly};
+use super::{ToolError, Toolchain, Unit, normalized_assembly};
 use crate::measure::{
     Arm, CompareOptions, Comparison, MeasureError, Observer, Verdict, Workload, compare,
 };
@@ -21,6 +21,8 @@ pub struct SelfCheckOptions {
     pub layouts: u32,
     /// Work of one run: about 2 ms each.
     pub rounds: u32,
+    /// Run the two even if they are the same bytes under every layout, which says more of the machine than of them.
+    pub even_if_identical: bool,
     /// How the two are compared.
     pub compare: CompareOptions,
 }
@@ -40,6 +42,7 @@ impl SelfCheckOptions {
         Self {
             layouts: 8,
             rounds: 5,
+            even_if_identical: true,
             compare,
         }
     }
@@ -50,10 +53,10 @@ impl SelfCheckOptions {
 pub struct SelfCheck {
     /// The assembly is the same, comments apart.
     pub listing_identical: bool,
-    /// Time of clang's program over time of ours; it ought to be 1.
-    pub ratio: f64,
+    /// Time of clang's program over time of ours; it ought to be 1. `None` when the programs are the same and were not run.
+    pub ratio: Option<f64>,
     /// Interval of the ratio.
-    pub interval: [f64; 2],
+    pub interval: Option<[f64; 2]>,
     /// Runs measured.
     pub runs: usize,
 }
@@ -112,19 +115,38 @@ fn check_pipeline(
     let ir = toolchain.middle_end(&ir, pipeline, &[])?.output;
     let ours = toolchain.back_end(&ir, &[])?.output;
     let listing_identical = normalized_assembly(&expected) == normalized_assembly(&ours);
-    let found = measure(toolchain, [&expected, &ours], options, observer)?;
-    if matches!(found.verdict, Verdict::Faster | Verdict::Slower) {
+    let builds = [
+        build(toolchain, &expected, options)?,
+        build(toolchain, &ours, options)?,
+    ];
+    if builds[0] == builds[1] && !options.even_if_identical {
+        return Ok(SelfCheck {
+            listing_identical,
+            ratio: None,
+            interval: None,
+            runs: 0,
+        });
+    }
+    let found = measure(toolchain, &builds, options, observer)?;
+    let Comparison {
+        ratio,
+        interval,
+        runs,
+        verdict,
+        ..
+    } = found;
+    if matches!(verdict, Verdict::Faster | Verdict::Slower) {
         return Err(SelfCheckError::Differs {
-            ratio: found.ratio,
-            interval: found.interval,
+            ratio,
+            interval,
             listing_identical,
         });
     }
     Ok(SelfCheck {
         listing_identical,
-        ratio: found.ratio,
-        interval: found.interval,
-        runs: found.runs,
+        ratio: Some(ratio),
+        interval: Some(interval),
+        runs,
     })
 }
 
@@ -132,21 +154,25 @@ fn flags() -> [String; 1] {
     ["-O3".to_owned()]
 }
 
+/// The executables of a listing, one for each layout. As they are named by their content, equal paths are equal programs.
+fn build(
+    toolchain: &Toolchain,
+    listing: &str,
+    options: &SelfCheckOptions,
+) -> Result<Vec<PathBuf>, ToolError> {
+    let object = [toolchain.assemble(listing)?];
+    let layouts = 0..options.layouts.max(1);
+    layouts
+        .map(|layout| Ok(toolchain.link(&object, layout, &[])?.path))
+        .collect()
+}
+
 fn measure(
     toolchain: &Toolchain,
-    listings: [&str; 2],
+    builds: &[Vec<PathBuf>; 2],
     options: &SelfCheckOptions,
     observer: &mut Observer<'_>,
 ) -> Result<Comparison, SelfCheckError> {
-    let mut layouts: [Vec<PathBuf>; 2] = Default::default();
-    for (layouts, listing) in layouts.iter_mut().zip(listings) {
-        let object = toolchain.assemble(listing)?;
-        for layout in 0..options.layouts.max(1) {
-            let Executable { path, .. } =
-                toolchain.link(std::slice::from_ref(&object), layout, &[])?;
-            layouts.push(path);
-        }
-    }
     let workload = Workload {
         name: "self-check".to_owned(),
         arguments: vec![options.rounds.to_string()],
@@ -155,7 +181,7 @@ fn measure(
     let arms = ["clang -O3", "the compiler's parts"];
     let [baseline, candidate] = [0, 1].map(|arm| Arm {
         name: arms[arm],
-        layouts: &layouts[arm],
+        layouts: &builds[arm],
     });
     Ok(compare(
         toolchain.sandbox(),
@@ -182,12 +208,13 @@ mod tests {
             min_blocks: 4,
             max_blocks: 8,
             warm_up: 0,
-            ..options.compare
+            ..options.compare.clone()
         };
         SelfCheckOptions {
             layouts: 2,
             rounds: 2,
             compare,
+            ..options
         }
     }
 
@@ -205,14 +232,30 @@ mod tests {
     fn the_parts_are_as_good_as_the_whole() {
         let folder = tempfile::tempdir().unwrap();
         // The margin is wide because other tests run beside this one.
-        let check = self_check(&toolchain(&folder), &options(9.0), &mut |_| {
-            ControlFlow::Continue(())
-        })
+        let toolchain = toolchain(&folder);
+        let check = self_check(
+            &toolchain,
+            &options(9.0),
+            &mut |_| ControlFlow::Continue(()),
+        )
         .unwrap();
         assert!(check.listing_identical);
-        assert!(
-            check.runs > 0 && check.interval[0] <= check.ratio && check.ratio <= check.interval[1],
-            "{check:?}"
+        let ([low, high], ratio) = (check.interval.unwrap(), check.ratio.unwrap());
+        assert!(check.runs > 0 && low <= ratio && ratio <= high, "{check:?}");
+        // The same bytes: nothing to measure unless asked for.
+        let options = SelfCheckOptions {
+            even_if_identical: false,
+            ..options(9.0)
+        };
+        let check = self_check(&toolchain, &options, &mut |_| ControlFlow::Break(())).unwrap();
+        assert_eq!(
+            check,
+            SelfCheck {
+                listing_identical: true,
+                ratio: None,
+                interval: None,
+                runs: 0
+            }
         );
     }
 

@@ -59,7 +59,7 @@ fn what_the_validator_says_is_understood() {
     else {
         panic!()
     };
-    assert_eq!(function.as_deref(), Some("f"));
+    assert_eq!(function, "f");
     assert!(
         counterexample.starts_with("ERROR: Value mismatch")
             && counterexample.contains("Target value")
