@@ -1,0 +1,118 @@
+//! What only shows from the inside.
+
+use super::*;
+use crate::budget::Budget;
+use crate::inputs::{Case, Expected, Origin};
+use crate::program::Program;
+use crate::session::{Machine, RunOptions};
+
+fn header(program: &str) -> RunHeader {
+    RunHeader {
+        program: Program {
+            name: program.to_owned(),
+            units: Vec::new(),
+            flags: Vec::new(),
+            link_flags: Vec::new(),
+        },
+        options: RunOptions {
+            seed: 1,
+            guide: "fixed".to_owned(),
+            agents: Vec::new(),
+            budget: Budget::default(),
+            host: false,
+            margin: 0.01,
+            fp_tolerance: None,
+        },
+        machine: Machine {
+            cpu: String::new(),
+            cores: 1,
+            kernel: String::new(),
+            llvm: String::new(),
+        },
+    }
+}
+
+fn inputs(bytes: usize) -> Inputs {
+    let case = Case {
+        name: "large".to_owned(),
+        arguments: Vec::new(),
+        input: vec![7; bytes],
+        expected: Expected { stdout: vec![8; bytes], status: 0 },
+        origin: Origin::BuiltIn,
+    };
+    Inputs { final_timing: vec![case], ..Inputs::default() }
+}
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.sqlite");
+    let mut archive = Archive::open(&path).unwrap();
+    let id = archive.create_run(&header("a")).unwrap();
+    archive.log(&id, "before").unwrap();
+    // As a disk with room for a few more pages would have it.
+    let pages: i64 = archive.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    archive.connection.execute_batch(&format!("PRAGMA max_page_count = {}", pages + 3)).unwrap();
+
+    let error = archive.save_inputs(&id, &inputs(1 << 20)).unwrap_err();
+    assert!(matches!(error, ArchiveError::Full(_)), "{error:?}");
+    assert!(error.to_string().contains("no room left") && error.to_string().contains("runs.sqlite"));
+
+    let record = archive.load(&id).unwrap();
+    assert_eq!((record.inputs, record.log[0].text.as_str()), (None, "before"));
+    drop(archive);
+    let mut archive = Archive::open(&path).unwrap();
+    archive.take_over(&id).unwrap();
+    archive.save_inputs(&id, &inputs(1 << 20)).unwrap();
+    assert_eq!(archive.load(&id).unwrap().inputs, Some(inputs(1 << 20)));
+}
+
+#[test]
+fn the_same_bytes_are_kept_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    for _ in 0..3 {
+        let id = archive.create_run(&header("a")).unwrap();
+        archive.save_inputs(&id, &inputs(1_000)).unwrap();
+    }
+    let blobs: i64 = archive.connection.query_row("SELECT count(*) FROM blob", [], |row| row.get(0)).unwrap();
+    assert_eq!(blobs, 2);
+}
+
+#[test]
+fn names_of_runs_are_plain_and_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    for name in ["grid-bfs", "", "../../x", "Ünïcode\n", &"long".repeat(50)] {
+        let id = archive.create_run(&header(name)).unwrap();
+        let plain = id.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        assert!(plain && id.as_str().len() <= 45, "{id}");
+    }
+    assert_eq!(archive.runs().unwrap().len(), 5);
+}
+
+#[test]
+fn what_would_not_read_back_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    let id = archive.create_run(&header("a")).unwrap();
+    let noise = whittle_toolchain::measure::NoiseFloor {
+        half_width: f64::NAN,
+        ratio: 1.0,
+        interval: [1.0, f64::INFINITY],
+        blocks: 0,
+        runs: 0,
+    };
+    let error = archive.put(&id, Kind::Foundations, 0, &noise).unwrap_err();
+    assert!(error.to_string().contains("would not read back"), "{error}");
+    assert_eq!(archive.load(&id).unwrap().foundations, None);
+}
+
+#[test]
+fn the_views_for_people_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    for view in ["node", "measurement"] {
+        archive.connection.prepare(&format!("SELECT * FROM {view}")).unwrap().query([]).unwrap();
+    }
+}

@@ -1,0 +1,337 @@
+//! Cards, ladder, budget and foundations.
+
+use serde::Serialize;
+
+use super::super::wire::{CaseList, ClaimKind, Evidence, Foundations, Inputs, Report, Spending};
+use super::super::words::{self, count, percent, plural};
+
+/// A number to see at once.
+#[derive(Serialize)]
+pub(super) struct Card {
+    label: &'static str,
+    value: String,
+    note: String,
+    class: &'static str,
+    /// Rungs reached, for the card that shows them.
+    pips: Option<u8>,
+}
+
+/// A rung.
+#[derive(Serialize)]
+pub(super) struct Step {
+    rung: u8,
+    name: &'static str,
+    meaning: &'static str,
+    /// "passed", "fell" or "open".
+    class: &'static str,
+    facts: Vec<String>,
+}
+
+/// What was spent of a resource.
+#[derive(Serialize)]
+pub(super) struct Bar {
+    name: &'static str,
+    total: String,
+    limit: Option<String>,
+    segments: Vec<Segment>,
+}
+
+#[derive(Serialize)]
+struct Segment {
+    agent: String,
+    /// The place of the agent's colour.
+    colour: usize,
+    share: String,
+    value: String,
+}
+
+/// Something that was found out before the search.
+#[derive(Serialize)]
+pub(super) struct Fact {
+    name: &'static str,
+    value: String,
+    note: String,
+    /// "good", "bad" or "plain".
+    class: &'static str,
+}
+
+/// What agents are called in the legend when the run itself is meant.
+const RUN_ITSELF: &str = "the run itself";
+
+pub(super) fn cards(report: &Report) -> Vec<Card> {
+    let mut cards = Vec::new();
+    let mut add = |label, value: String, note: String, class| {
+        cards.push(Card { label, value, note, class, pips: None });
+    };
+    if let Some(claim) = report.claim(ClaimKind::Portable) {
+        add("On every machine", words::ratio(claim.ratio), words::interval(claim.interval, claim.ratio), "portable");
+    }
+    if let Some(claim) = report.claim(ClaimKind::Host) {
+        let alone = report.claim(ClaimKind::NativeAlone);
+        let note = alone.map_or_else(
+            || words::interval(claim.interval, claim.ratio),
+            |alone| format!("the instruction set alone {}", words::ratio(alone.ratio)),
+        );
+        add("With this host's instructions", words::ratio(claim.ratio), note, "host");
+    }
+    let counted = [ClaimKind::Portable, ClaimKind::Host]
+        .into_iter()
+        .find_map(|kind| report.claim(kind)?.instructions);
+    if let Some([before, after]) = counted.filter(|[before, _]| *before > 0) {
+        let change = after as f64 / before as f64 - 1.0;
+        let sign = if change < 0.0 { "−" } else { "+" };
+        let note = format!("{} instead of {}", large(after), large(before));
+        add("Instructions executed", format!("{sign}{:.0} %", 100.0 * change.abs()), note, "plain");
+    }
+    let [timed, duplicates, rejected] = report.outcome_counts();
+    let tried = timed + duplicates + rejected;
+    if tried > 0 {
+        let note = format!("{timed} timed · {duplicates} same code · {rejected} fell");
+        add("Candidates tried", count(tried as u64), note, "plain");
+    }
+    if let Some(spending) = report.budget.iter().find(|spending| spending.resource == "seconds" && spending.spent > 0.0) {
+        let note = spending.limit.map(|limit| format!("of {}", words::seconds(limit))).unwrap_or_default();
+        add("Time spent", words::seconds(spending.spent), note, "plain");
+    }
+    let rung = shown_evidence(report).filter(|evidence| evidence.candidate > 0).and_then(|evidence| evidence.rung);
+    if let Some(rung) = rung {
+        let place = cards.iter().position(|card| card.class == "plain").unwrap_or(cards.len());
+        let value = format!("{rung} of 4");
+        let note = STEPS[usize::from(rung)].0.to_lowercase();
+        cards.insert(place, Card { label: "Rung of evidence", value, note, class: "evidence", pips: Some(rung) });
+    }
+    cards
+}
+
+/// "1.20 billion", "871 million".
+fn large(number: u64) -> String {
+    match number as f64 {
+        n if n >= 1e9 => format!("{:.2} billion", n / 1e9),
+        n if n >= 1e6 => format!("{:.0} million", n / 1e6),
+        _ => count(number),
+    }
+}
+
+/// The evidence that the page shows: the claimed candidate's, or else that of the original.
+pub(super) fn shown_evidence(report: &Report) -> Option<&Evidence> {
+    let claimed = [ClaimKind::Portable, ClaimKind::Host]
+        .into_iter()
+        .find_map(|kind| report.claim(kind)?.candidate);
+    report.evidence_of(claimed.unwrap_or(0))
+}
+
+const STEPS: [(&str, &str); 5] = [
+    ("A fit reference", "The original is defined and repeatable on the inputs."),
+    ("It builds", "Its IR verifies, and it imports nothing that could cheat."),
+    ("Visible tests", "The original's output and exit status on every test."),
+    ("Unseen inputs", "The same on held-out tests, fuzzed inputs, other layouts and the timing runs."),
+    ("Validated", "Changed functions proved up to a number of unrollings."),
+];
+
+pub(super) fn ladder(report: &Report, evidence: &Evidence) -> Vec<Step> {
+    STEPS
+        .iter()
+        .zip(0u8..)
+        .map(|(&(name, meaning), rung)| {
+            let class = match evidence.rung {
+                Some(reached) if rung <= reached => "passed",
+                Some(reached) if evidence.rejected.is_some() && rung == reached + 1 => "fell",
+                _ => "open",
+            };
+            let mut facts = facts_of(report, evidence, rung);
+            if class == "fell" {
+                facts.extend(evidence.rejected.clone());
+            }
+            Step { rung, name, meaning, class, facts }
+        })
+        .collect()
+}
+
+fn facts_of(report: &Report, evidence: &Evidence, rung: u8) -> Vec<String> {
+    let number = |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", count(number)));
+    let facts: Vec<Option<String>> = match (rung, &report.foundations) {
+        (0, Some(foundations)) => {
+            let fitness = &foundations.fitness;
+            let list = |what: &str, words: &[String]| {
+                // No line ends within a flag.
+                let words = words.join(", ").replace('-', "-\u{2060}");
+                (!words.is_empty()).then(|| format!("{what} {words}"))
+            };
+            vec![
+                list("clean under sanitizers:", &fitness.sanitizers),
+                list("same output at", &fitness.optimization_levels),
+                fitness.second_compiler.as_ref().map(|compiler| format!("same output by {compiler}")),
+                number(fitness.runs, "runs agree"),
+            ]
+        }
+        (2, _) => vec![number(evidence.visible_tests, "visible tests")],
+        (3, _) => vec![
+            number(evidence.held_out_tests, "held-out tests"),
+            number(evidence.fuzzed_inputs, "fuzzed inputs")
+                .map(|fuzzed| format!("{fuzzed} in {}", words::seconds(evidence.fuzz_s))),
+            number(evidence.layouts, "runs in other address layouts"),
+            number(evidence.memory_fills, "runs with other memory contents"),
+            number(evidence.sanitized_runs, "runs under sanitizers"),
+            number(evidence.compared_timing_runs, "timing runs compared"),
+        ],
+        (4, _) => vec![Some(evidence.proof.clone().unwrap_or_else(|| "alive-tv did not run".to_owned()))],
+        _ => Vec::new(),
+    };
+    facts.into_iter().flatten().collect()
+}
+
+/// Everybody who spent something; the run itself last.
+pub(super) fn agents(report: &Report) -> Vec<String> {
+    let mut names: Vec<&str> =
+        report.budget.iter().flat_map(|spending| &spending.by_agent).map(|by| by.agent.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.sort_by_key(|name| name.is_empty());
+    names.into_iter().map(agent_name).collect()
+}
+
+fn agent_name(name: &str) -> String {
+    if name.is_empty() { RUN_ITSELF } else { name }.to_owned()
+}
+
+pub(super) fn bars(report: &Report, agents: &[String]) -> Vec<Bar> {
+    report
+        .budget
+        .iter()
+        .filter(|spending| spending.spent > 0.0)
+        .map(|spending| {
+            let whole = spending.limit.unwrap_or(0.0).max(spending.spent);
+            let mut segments: Vec<Segment> = spending
+                .by_agent
+                .iter()
+                .map(|by| {
+                    let agent = agent_name(&by.agent);
+                    Segment {
+                        colour: agents.iter().position(|name| *name == agent).unwrap_or(0) % 6,
+                        agent,
+                        share: format!("{:.2}", 100.0 * by.spent / whole),
+                        value: amount(spending, by.spent),
+                    }
+                })
+                .collect();
+            segments.sort_by_key(|segment| segment.colour);
+            Bar {
+                name: match spending.resource.as_str() {
+                    "seconds" => "Wall time",
+                    "runs" => "Measured runs",
+                    "candidates" => "Candidates",
+                    _ => "Other",
+                },
+                total: amount(spending, spending.spent),
+                limit: spending.limit.map(|limit| amount(spending, limit)),
+                segments,
+            }
+        })
+        .collect()
+}
+
+fn amount(spending: &Spending, amount: f64) -> String {
+    match spending.resource.as_str() {
+        "seconds" => words::seconds(amount),
+        _ => count(amount.round() as u64),
+    }
+}
+
+pub(super) fn foundations(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if let Some(foundations) = &report.foundations {
+        facts.extend(checked(foundations));
+    }
+    if let Some(inputs) = &report.inputs {
+        facts.push(inputs_fact(inputs));
+    }
+    let machine = &report.machine;
+    facts.push(Fact {
+        name: "Machine",
+        value: machine.cpu.clone(),
+        note: format!("{} core{}, Linux {}", machine.cores, plural(machine.cores as usize), machine.kernel),
+        class: "plain",
+    });
+    facts.push(Fact {
+        name: "Tools",
+        value: machine.llvm.clone(),
+        note: format!("whittle {}", report.version),
+        class: "plain",
+    });
+    let options = &report.options;
+    facts.push(Fact {
+        name: "Options",
+        value: format!("guide {}, agents {}", options.guide, options.agents.join(", ")),
+        note: format!(
+            "seed {}, margin {}, {}",
+            options.seed,
+            percent(options.margin),
+            options.fp_tolerance.map_or_else(
+                || "outputs compared exactly".to_owned(),
+                |tolerance| format!("numbers in outputs may differ by {tolerance:e}")
+            )
+        ),
+        class: "plain",
+    });
+    facts
+}
+
+fn checked(foundations: &Foundations) -> [Fact; 4] {
+    let Foundations { sandbox, self_check, noise, fitness } = foundations;
+    let holds = sandbox.limits && (sandbox.landlock.is_some() || sandbox.bubblewrap.is_some());
+    [
+        Fact {
+            name: "Sandbox",
+            value: sandbox.words.clone(),
+            note: "every compiler and every run was inside".to_owned(),
+            class: if holds { "good" } else { "bad" },
+        },
+        Fact {
+            name: "Self-check",
+            value: if self_check.identical {
+                "step by step gives clang's own assembly".to_owned()
+            } else {
+                "step by step gives other assembly than clang".to_owned()
+            },
+            note: match (self_check.ratio, self_check.interval) {
+                (Some(ratio), Some(interval)) => {
+                    format!("timed at {} ({})", words::ratio(ratio), words::interval(interval, 1.0))
+                }
+                _ => "the same executable, byte for byte".to_owned(),
+            },
+            class: if self_check.identical { "good" } else { "plain" },
+        },
+        Fact {
+            name: "Noise",
+            value: format!("±{}", percent(noise.half_width)),
+            note: format!("{} runs of the original against itself; nothing smaller is claimed", count(noise.runs)),
+            class: "good",
+        },
+        Fact {
+            name: "The original",
+            value: if fitness.lowered.is_empty() { "is fit to be a reference".to_owned() } else { fitness.lowered.join("; ") },
+            note: format!("{} runs in {} address layouts agree", count(fitness.runs), fitness.layouts),
+            class: if fitness.lowered.is_empty() { "good" } else { "bad" },
+        },
+    ]
+}
+
+fn inputs_fact(inputs: &Inputs) -> Fact {
+    let of = |list| inputs.cases.iter().filter(|case| case.list == list).count();
+    let coverage = inputs
+        .coverage
+        .map(|coverage| format!("tests reach {} of the code; ", percent(coverage)))
+        .unwrap_or_default();
+    Fact {
+        name: "Inputs",
+        value: format!(
+            "{} visible and {} held-out tests, {} + {} timing inputs",
+            of(CaseList::Visible),
+            of(CaseList::HeldOut),
+            of(CaseList::SearchTiming),
+            of(CaseList::FinalTiming)
+        ),
+        note: format!("{coverage}{} dropped", inputs.dropped.len()),
+        class: "plain",
+    }
+}
