@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use whittle_toolchain::sandbox::{AddressLayout, End, SandboxError, SealedInput};
-use whittle_toolchain::tools::{AliveOutcome, Executable, Sanitizer, SanitizerOutcome, ToolError, Toolchain};
+use whittle_toolchain::tools::{AliveOutcome, Executable, Sanitizer, SanitizerOutcome, Tool, ToolError, Toolchain};
 
 use crate::candidate::{Candidate, Level};
 use crate::evidence::build::{Built, Builder};
@@ -225,7 +225,7 @@ impl<'a> Ladder<'a> {
         built: &Built,
         evidence: &mut Evidence,
     ) -> Result<(), CheckError> {
-        if !self.toolchain.has_alive() || built.ir.is_empty() || candidate.recipe.merge {
+        if self.toolchain.found().path(Tool::AliveTv).is_none() || built.ir.is_empty() || candidate.recipe.merge {
             return Ok(());
         }
         let flags = self.builder.front_end_flags(&candidate.recipe)?;

@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod build;
+pub(crate) mod compare;
+pub(crate) mod ladder;
+pub(crate) mod parallel;
 pub mod reference;
+pub(crate) mod runner;
+mod second_compiler;
+mod variants;
+mod words;
 
 /// The rungs, from the lowest up. A candidate stands on a rung when it passed it and all below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

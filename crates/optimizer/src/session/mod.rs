@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use whittle_toolchain::measure::{Comparison, MeasureError, NoiseFloor, Progress};
 use whittle_toolchain::sandbox::Layers;
-use whittle_toolchain::tools::{SelfCheck, ToolError, Toolchain};
+use whittle_toolchain::tools::{SelfCheck, SelfCheckError, ToolError, Toolchain};
 
 use crate::archive::{Archive, ArchiveError, RunId};
 use crate::budget::Budget;
@@ -232,6 +232,9 @@ pub enum SessionError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Times or tools of this machine cannot be relied on now.
+    #[error(transparent)]
+    Untrusted(#[from] SelfCheckError),
     /// The way through the compiler's parts gives slower or faster code than the compiler itself.
     #[error(
         "going source -> IR -> assembly step by step gives other code than clang for this program, at {ratio:.3} of its speed \

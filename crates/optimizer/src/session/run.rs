@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use whittle_toolchain::measure::{Comparison, Verdict};
-use whittle_toolchain::tools::{Toolchain, self_check};
+use whittle_toolchain::tools::{SelfCheckOptions, Tool, Toolchain, self_check};
 
 use crate::agents::{self, Agent, AgentOptions, Proposal};
 use crate::archive::{MeasurementRecord, RunId};
@@ -30,6 +30,8 @@ use crate::tree::{Node, NodeId, Outcome, Tree};
 const CONCLUSION_SHARE: f64 = 0.35;
 /// ... and the least that these are given, since a claim is worth nothing without them.
 const LEAST_CONCLUSION: Duration = Duration::from_secs(15);
+/// Longest time for the self-check and for the measurement of noise, each.
+const FOUNDATION_TIME: Duration = Duration::from_secs(5);
 /// What they are given when wall time has no limit.
 const USUAL_CONCLUSION: Duration = Duration::from_secs(120);
 
@@ -102,6 +104,8 @@ fn begin(
     steps: Steps<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
+    // Before all else, too: a folder that cannot be written to must not cost a run.
+    report::check_output(&setup.output)?;
     let header = RunHeader { machine: machine(setup), program, options };
     let id = setup.archive.create_run(&header)?;
     let result = prepare_and_go_on(setup, &id, &header, input_options, steps, observe);
@@ -301,11 +305,14 @@ fn lay_foundations(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Foundations, SessionError> {
     observe(Event::Stage("checks that its own way through the compiler is clang's"));
-    let self_check = self_check(toolchain)?;
+    let mut check_options = SelfCheckOptions::new(options.seed, 0.0);
+    check_options.compare.time_limit = FOUNDATION_TIME;
+    let self_check =
+        self_check(toolchain, &check_options, &mut |_| ControlFlow::Continue(()))?;
     let precision = Precision {
         margin: options.margin,
         noise: 0.0,
-        time_limit: Duration::from_secs(8),
+        time_limit: FOUNDATION_TIME,
         seed: options.seed,
         confidence: 0.95,
         tolerance: options.fp_tolerance,
@@ -418,7 +425,7 @@ fn machine(setup: &Setup) -> Machine {
         cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         kernel: kernel.map(|text| text.trim().to_owned()).unwrap_or_default(),
-        llvm: setup.toolchain.version().to_owned(),
+        llvm: setup.toolchain.found().version(Tool::Clang).unwrap_or_default().to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use whittle_toolchain::measure::{Comparison, Verdict};
-use whittle_toolchain::tools::{Toolchain, Unit};
+use whittle_toolchain::tools::{Profile, Toolchain, Unit};
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
 use crate::evidence::build::Builder;
@@ -71,8 +71,7 @@ pub fn verify(
     observe(Event::Stage("rebuilds original and winner"));
     let mut builder = Builder::new(toolchain, &program, Vec::new());
     if winner.recipe.profile {
-        let data = folder.bytes(PROFILE_FILE)?;
-        builder = builder.with_profile(toolchain.import_profile(&data)?);
+        builder = builder.with_profile(folder.profile(toolchain)?);
     }
     let baseline = Linked::baseline(&builder, &program.o3_flags())?;
     let linked = Linked::candidate(&builder, &folder.candidate(winner)?)?;
@@ -171,6 +170,16 @@ impl Folder {
                 Ok(Unit { name: name.to_owned(), text })
             })
             .collect()
+    }
+
+    /// The execution profile that the winner was built with.
+    fn profile(&self, toolchain: &Toolchain) -> Result<Profile, SessionError> {
+        let digest = toolchain.store().put(&self.bytes(PROFILE_FILE)?)?;
+        let path = toolchain.store().path(&digest).ok_or_else(|| SessionError::Report {
+            path: self.path.clone(),
+            why: format!("{PROFILE_FILE} is gone from the store"),
+        })?;
+        Ok(Profile { digest, path })
     }
 
     fn program(&self) -> Result<Program, SessionError> {

@@ -1,1 +1,13 @@
 //! Integration tests of the optimizer crate.
+#![cfg(target_os = "linux")]
+#![allow(missing_docs)]
+
+mod cheats;
+mod common;
+mod session;
+
+mod archive;
+mod archive_damage;
+mod archive_kill;
+mod report;
+mod report_example;

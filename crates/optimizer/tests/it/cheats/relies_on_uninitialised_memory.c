@@ -27,7 +27,7 @@ int main(void) {
             free(values);
             return 1;
         }
-    unsigned *total = malloc(4096);
+    unsigned *volatile total = malloc(4096);
     unsigned sum = total[1000] + 1;
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < n; i++)
