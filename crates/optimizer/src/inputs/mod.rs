@@ -1,6 +1,29 @@
 //! Tests and inputs: given by the user, written by a generator, or made here; kept apart by what they are for.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::evidence::reference::ReferenceError;
+
+mod columns;
+mod command;
+mod directory;
+mod explore;
+pub mod fuzz;
+mod gather;
+mod growth;
+mod guesses;
+mod mutate;
+mod select;
+mod shape;
+mod source;
+mod timing;
+
+pub use command::GeneratorError;
+pub use directory::DirectoryError;
+pub use gather::gather;
 
 /// One input of the program, with what the original does on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +61,21 @@ pub enum Origin {
     BuiltIn,
 }
 
+/// An input of which it is not known yet what the original does on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawCase {
+    /// Name for people.
+    pub name: String,
+    /// Arguments.
+    pub arguments: Vec<String>,
+    /// Standard input.
+    pub input: Vec<u8>,
+    /// What the user says must come out.
+    pub declared_output: Option<Vec<u8>>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
 /// An input that is not used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
@@ -62,4 +100,83 @@ pub struct Inputs {
     pub dropped: Vec<Dropped>,
     /// Share of the original's code regions that the visible and held-out tests reach, from 0 to 1.
     pub coverage: Option<f64>,
+    /// What else people should know of the inputs, in words.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// Where inputs come from, and how many are wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputOptions {
+    /// Folder with NAME.in, NAME.args and NAME.out.
+    pub tests: Option<PathBuf>,
+    /// Shell command that writes an input; it is given a seed and a size.
+    pub generator: Option<String>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Longest time for making inputs by mutation.
+    pub effort: Duration,
+    /// Most inputs tried in that time.
+    pub attempts: usize,
+    /// One run of a timing input should take about this long.
+    pub timing_seconds: f64,
+    /// Tests that agents may see.
+    pub visible: usize,
+    /// Tests that no agent sees.
+    pub held_out: usize,
+    /// Inputs timed in the search.
+    pub search_timing: usize,
+    /// Inputs timed for the result.
+    pub final_timing: usize,
+}
+
+impl Default for InputOptions {
+    fn default() -> Self {
+        Self {
+            tests: None,
+            generator: None,
+            seed: 1,
+            effort: Duration::from_secs(5),
+            attempts: 2_000,
+            timing_seconds: 0.1,
+            visible: 10,
+            held_out: 24,
+            search_timing: 3,
+            final_timing: 4,
+        }
+    }
+}
+
+/// How far the collection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatherProgress {
+    /// What is done, in words.
+    pub stage: &'static str,
+    /// Steps done of this stage.
+    pub done: usize,
+    /// Steps of this stage at most.
+    pub total: usize,
+}
+
+/// There are no inputs to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The original is no reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The folder of tests cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The generator cannot be used.
+    #[error(transparent)]
+    Generator(#[from] GeneratorError),
+    /// A compiler or one of its companions failed.
+    #[error(transparent)]
+    Tool(#[from] whittle_toolchain::tools::ToolError),
+    /// An input could not be held in memory.
+    #[error("cannot hold an input in memory")]
+    Memory(#[from] std::io::Error),
+    /// The user stopped.
+    #[error("the collection of inputs was stopped")]
+    Cancelled,
 }

@@ -1,0 +1,140 @@
+//! `--gen CMD`: inputs from a command of the user's.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use whittle_toolchain::sandbox::{End, Job, Sandbox, SandboxError};
+
+use crate::evidence::compare::shown;
+use crate::inputs::{Origin, RawCase};
+
+/// Longest run of the command.
+const LONGEST: Duration = Duration::from_secs(20);
+/// Most bytes of an input.
+const LARGEST: u64 = 64 << 20;
+
+/// The generator does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum GeneratorError {
+    /// It failed.
+    #[error("the generator `{command}` (seed {seed}, size {size}) {how}")]
+    Failed {
+        /// The command.
+        command: String,
+        /// The seed that it was given.
+        seed: u64,
+        /// The size that it was given.
+        size: u64,
+        /// How it ended, and what it had to say.
+        how: String,
+    },
+    /// Two runs differ.
+    #[error(
+        "the generator `{command}` writes another input when it is run again with seed {seed} and size {size}; it must \
+         depend on nothing but its two last arguments, which are also in WHITTLE_SEED and WHITTLE_SIZE"
+    )]
+    NotDeterministic {
+        /// The command.
+        command: String,
+        /// The seed.
+        seed: u64,
+        /// The size.
+        size: u64,
+    },
+    /// The working directory is gone.
+    #[error("cannot find the working directory for the generator")]
+    Directory(#[from] std::io::Error),
+    /// It could not be started.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The user stopped.
+    #[error("the generator was stopped")]
+    Cancelled,
+}
+
+/// The user's command. It runs in the sandbox as a compiler does: it may read its own folder and the system, and write nothing.
+pub(crate) struct Generator<'a> {
+    sandbox: &'a Sandbox,
+    command: &'a str,
+    folder: PathBuf,
+}
+
+impl<'a> Generator<'a> {
+    pub(crate) fn new(sandbox: &'a Sandbox, command: &'a str) -> Result<Self, GeneratorError> {
+        Ok(Self {
+            sandbox,
+            command,
+            folder: std::env::current_dir()?,
+        })
+    }
+
+    /// The input for a seed and a size.
+    pub(crate) fn make(&self, seed: u64, size: u64) -> Result<RawCase, GeneratorError> {
+        let failed = |how| GeneratorError::Failed {
+            command: self.command.to_owned(),
+            seed,
+            size,
+            how,
+        };
+        let mut job = Job::compile(Path::new("/bin/sh"), &self.folder);
+        job.writable = Vec::new();
+        job.readable = vec![self.folder.clone()];
+        let script = format!("{} \"$@\"", self.command);
+        job.arguments = ["-c", &script, "sh", &seed.to_string(), &size.to_string()]
+            .map(Into::into)
+            .to_vec();
+        job.environment = [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("LC_ALL", "C.UTF-8"),
+            ("PYTHONHASHSEED", "0"),
+            ("PYTHONDONTWRITEBYTECODE", "1"),
+            ("WHITTLE_SEED", &seed.to_string()),
+            ("WHITTLE_SIZE", &size.to_string()),
+        ]
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec();
+        job.limits.wall = LONGEST;
+        job.limits.output = LARGEST;
+        let finished = self.sandbox.run(&job)?;
+        let how = match finished.end {
+            End::Exited(0) => {
+                return Ok(RawCase {
+                    name: format!("generated-{size}-seed-{seed}"),
+                    arguments: Vec::new(),
+                    input: finished.stdout,
+                    declared_output: None,
+                    origin: Origin::Generator,
+                });
+            }
+            End::Cancelled => return Err(GeneratorError::Cancelled),
+            End::Exited(status) => format!("ended with exit status {status}"),
+            End::Signalled(signal) => format!("was killed by signal {signal}"),
+            End::Forbidden => "made a system call that the sandbox forbids".to_owned(),
+            End::WallTime | End::CpuTime => {
+                format!("was still running after {} s", LONGEST.as_secs())
+            }
+            End::Output => format!("wrote more than {} MiB", LARGEST >> 20),
+        };
+        let last_line = finished
+            .stderr
+            .trim_ascii_end()
+            .rsplit(|&byte| byte == b'\n')
+            .next();
+        match last_line {
+            Some(line) if !line.is_empty() => Err(failed(format!("{how}: {}", shown(line, 0)))),
+            _ => Err(failed(how)),
+        }
+    }
+
+    /// Whether a second run gives the same input.
+    pub(crate) fn check(&self, case: &RawCase, seed: u64, size: u64) -> Result<(), GeneratorError> {
+        if self.make(seed, size)?.input == case.input {
+            return Ok(());
+        }
+        Err(GeneratorError::NotDeterministic {
+            command: self.command.to_owned(),
+            seed,
+            size,
+        })
+    }
+}
