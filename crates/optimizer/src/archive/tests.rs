@@ -111,8 +111,15 @@ fn what_would_not_read_back_is_not_written() {
 #[test]
 fn the_views_for_people_can_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    let id = archive.create_run(&header("a")).unwrap();
+    let sql = "INSERT INTO record VALUES (?, ?, 0, '{}', '')";
+    for kind in ["node", "measurement"] {
+        archive.connection.execute(sql, [id.as_str(), kind]).unwrap();
+    }
     for view in ["node", "measurement"] {
-        archive.connection.prepare(&format!("SELECT * FROM {view}")).unwrap().query([]).unwrap();
+        let count = format!("SELECT count(*) FROM {view}");
+        let count: i64 = archive.connection.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 1, "{view}");
     }
 }

@@ -5,6 +5,8 @@ mod diff;
 mod html;
 mod names;
 mod output;
+#[cfg(test)]
+mod rebuild_tests;
 mod recipe;
 mod script;
 mod summary;

@@ -77,6 +77,7 @@ pub(super) fn seconds(s: f64) -> String {
     let whole = s.round() as u64;
     match s {
         s if s >= 3600.0 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+        s if s >= 60.0 && whole % 60 == 0 => format!("{} min", whole / 60),
         s if s >= 60.0 => format!("{} min {} s", whole / 60, whole % 60),
         s if s >= 10.0 => format!("{s:.1} s"),
         s if s >= 1.0 => format!("{s:.2} s"),
@@ -131,7 +132,7 @@ mod tests {
         assert_eq!(count(1_530), "1,530");
         assert_eq!(count(12_345_678), "12,345,678");
         assert_eq!(clock(89.4), "1:29");
-        let times = [7_322.0, 252.4, 59.99, 1.239, 0.0341, 0.000_87, 0.0].map(seconds);
-        assert_eq!(times, ["2 h 2 min", "4 min 12 s", "60.0 s", "1.24 s", "34.1 ms", "870 µs", "0 s"]);
+        let times = [7_322.0, 300.0, 252.4, 59.99, 1.239, 0.0341, 0.000_87, 0.0].map(seconds);
+        assert_eq!(times, ["2 h 2 min", "5 min", "4 min 12 s", "60.0 s", "1.24 s", "34.1 ms", "870 µs", "0 s"]);
     }
 }

@@ -11,3 +11,5 @@ mod archive_damage;
 mod archive_kill;
 mod report;
 mod report_example;
+mod report_output;
+mod report_page;

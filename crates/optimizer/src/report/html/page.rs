@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::wire::{Candidate, Change, Claim, ClaimKind, Level, Report, State};
 use super::super::words;
-use super::parts::{self, Bar, Card, Fact, Step};
+use super::parts::{self, Agent, Bar, Card, Fact, Step};
 use super::{claims, search};
 
 /// Candidates in the table.
@@ -27,7 +27,7 @@ pub(super) struct Page<'a> {
     ladder: Vec<Step>,
     ladder_of: Option<String>,
     bars: Vec<Bar>,
-    agents: Vec<String>,
+    agents: Vec<Agent>,
     steps: Vec<PathStep>,
     levels: Vec<ChangedLevel>,
     foundations: Vec<Fact>,
@@ -118,7 +118,7 @@ struct Row {
 impl<'a> Page<'a> {
     pub(super) fn new(report: &'a Report, style: &str, script: &str) -> Self {
         let ladder_of = parts::shown_evidence(report);
-        let agents: Vec<String> = parts::agents(report);
+        let agents = parts::agents(report);
         Self {
             style: safe(style),
             script: safe(script),

@@ -55,8 +55,17 @@ pub(super) struct Fact {
     class: &'static str,
 }
 
-/// What agents are called in the legend when the run itself is meant.
+/// An agent with the place of its colour.
+#[derive(Serialize)]
+pub(super) struct Agent {
+    name: String,
+    colour: usize,
+}
+
+/// Who spends when no agent does.
 const RUN_ITSELF: &str = "the run itself";
+/// The last of the agents' colours.
+const GREY: usize = 5;
 
 pub(super) fn cards(report: &Report) -> Vec<Card> {
     let mut cards = Vec::new();
@@ -181,20 +190,19 @@ fn facts_of(report: &Report, evidence: &Evidence, rung: u8) -> Vec<String> {
 }
 
 /// Everybody who spent something; the run itself last.
-pub(super) fn agents(report: &Report) -> Vec<String> {
+pub(super) fn agents(report: &Report) -> Vec<Agent> {
     let mut names: Vec<&str> =
         report.budget.iter().flat_map(|spending| &spending.by_agent).map(|by| by.agent.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names.sort_by_key(|name| name.is_empty());
-    names.into_iter().map(agent_name).collect()
+    (0..).zip(names).map(|(place, name)| Agent {
+        name: if name.is_empty() { RUN_ITSELF } else { name }.to_owned(),
+        colour: if name.is_empty() { GREY } else { place % GREY },
+    }).collect()
 }
 
-fn agent_name(name: &str) -> String {
-    if name.is_empty() { RUN_ITSELF } else { name }.to_owned()
-}
-
-pub(super) fn bars(report: &Report, agents: &[String]) -> Vec<Bar> {
+pub(super) fn bars(report: &Report, agents: &[Agent]) -> Vec<Bar> {
     report
         .budget
         .iter()
@@ -205,10 +213,11 @@ pub(super) fn bars(report: &Report, agents: &[String]) -> Vec<Bar> {
                 .by_agent
                 .iter()
                 .map(|by| {
-                    let agent = agent_name(&by.agent);
+                    let name = if by.agent.is_empty() { RUN_ITSELF } else { &by.agent };
+                    let agent = agents.iter().find(|agent| agent.name == name);
                     Segment {
-                        colour: agents.iter().position(|name| *name == agent).unwrap_or(0) % 6,
-                        agent,
+                        colour: agent.map_or(GREY, |agent| agent.colour),
+                        agent: name.to_owned(),
                         share: format!("{:.2}", 100.0 * by.spent / whole),
                         value: amount(spending, by.spent),
                     }
