@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod build;
 pub(crate) mod compare;
+mod fitness;
 pub(crate) mod ladder;
 pub(crate) mod parallel;
 pub mod reference;
 pub(crate) mod runner;
 mod second_compiler;
+mod trial;
 mod variants;
 mod words;
 

@@ -4,6 +4,8 @@
 
 mod cheats;
 mod common;
+mod inputs;
+mod reference;
 mod session;
 
 mod archive;
