@@ -31,6 +31,11 @@ enum Change {
     Host,
     /// This host's instruction set may round otherwise after all; the tests decide whether it does.
     Fused,
+    /// The middle end is told of instructions that the code generator then does without: loops that are idioms for one of
+    /// them become an operation, which has a fast form without the instruction, too.
+    RicherTarget,
+    /// Loops are interchanged before anything else changes them.
+    Interchange,
     /// All modules are optimized as one.
     Merge,
     /// Code that runs at a fixed address.
@@ -47,14 +52,30 @@ enum Change {
     BackEnd(&'static str),
 }
 
-use Change::{BackEnd, FixedAddress, FrontEnd, Fused, Host, HostFrontEnd, Merge, NoErrno, Profile};
+use Change::{
+    BackEnd, FixedAddress, FrontEnd, Fused, Host, HostFrontEnd, Interchange, Merge, NoErrno,
+    Profile, RicherTarget,
+};
+
+/// Instructions that every x86-64 processor of the last fifteen years has, but that clang may not take for granted.
+const RICHER: &str = "-mattr=+popcnt,+ssse3,+sse4.1,+sse4.2";
+/// The code generator's flag that takes them back.
+const PLAIN_AGAIN: &str = "-mattr=-popcnt,-ssse3,-sse4.1,-sse4.2";
+/// What makes loops fit for interchange, and interchanges them. It has to come first: what hoists and vectorizes makes
+/// them unfit.
+const INTERCHANGE: &str =
+    "function(sroa,instcombine,simplifycfg,loop(loop-rotate,indvars),loop(loop-interchange))";
+/// Without this the analysis gives up on nearly every array with more than one dimension.
+const SUBSCRIPTS_STAY: &str = "-da-disable-delinearization-checks";
 
 /// What to try, roughly the most promising in front.
 const CHANGES: &[Change] = &[
-    Profile,
-    Host,
-    FixedAddress,
     Merge,
+    RicherTarget,
+    Host,
+    Interchange,
+    Profile,
+    FixedAddress,
     NoErrno,
     Change::Pipeline("-fno-vectorize"),
     Change::Pipeline("-O2"),
@@ -103,6 +124,12 @@ impl Change {
             Profile => "uses an execution profile".to_owned(),
             Host => "uses this host's instruction set, rounding as before".to_owned(),
             Fused => "lets this host's fused multiply-add round otherwise".to_owned(),
+            RicherTarget => {
+                "optimizes as if for newer processors, generates code for all".to_owned()
+            }
+            Interchange => "interchanges loops first, taking for granted that subscripts stay \
+                            within their dimension"
+                .to_owned(),
             Merge => "optimizes all files as one program".to_owned(),
             FixedAddress => "runs at a fixed address (-no-pie)".to_owned(),
             NoErrno => "lets mathematical functions leave errno alone (-fno-math-errno)".to_owned(),
@@ -124,11 +151,22 @@ impl Change {
             Profile => source && !std::mem::replace(&mut new.profile, true),
             Host => {
                 new.front_end = with_flag(&recipe.front_end, "-ffp-contract=off");
+                new.middle_end.retain(|flag| flag != RICHER);
+                new.back_end.retain(|flag| flag != PLAIN_AGAIN);
                 source && !std::mem::replace(&mut new.host, true)
             }
             Fused => {
                 new.front_end.retain(|flag| flag != "-ffp-contract=off");
                 source && recipe.host
+            }
+            RicherTarget => {
+                new.middle_end = with_flag(&recipe.middle_end, RICHER);
+                new.back_end = with_flag(&recipe.back_end, PLAIN_AGAIN);
+                artifact.level != Level::Assembly && x86 && !recipe.host
+            }
+            Interchange => {
+                new.middle_end = with_flag(&recipe.middle_end, SUBSCRIPTS_STAY);
+                source
             }
             Merge => {
                 let modules = artifact
@@ -226,7 +264,10 @@ impl Flags {
         let Some((_, change, recipe)) = drawn.max_by(|(a, ..), (b, ..)| a.total_cmp(b)) else {
             return Ok(None);
         };
-        let recipe = carried_over(bench, &node.candidate.recipe, recipe)?;
+        let mut recipe = carried_over(bench, &node.candidate.recipe, recipe)?;
+        if change == Interchange {
+            recipe.pipeline = Some(format!("{INTERCHANGE},{}", bench.pipeline(&recipe)?));
+        }
         let artifact = node.candidate.artifact.clone();
         let note = Note {
             changes: vec![change.words()],

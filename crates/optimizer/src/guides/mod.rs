@@ -117,24 +117,35 @@ pub(crate) mod testing {
 
     /// Agents that do nothing.
     pub(crate) fn agents(names: &[&'static str]) -> Vec<Box<dyn Agent>> {
-        names.iter().map(|name| Box::new(Idle(name)) as Box<dyn Agent>).collect()
+        names
+            .iter()
+            .map(|name| Box::new(Idle(name)) as Box<dyn Agent>)
+            .collect()
     }
 
     /// The original, and below it nodes by (parent, agent, speed-up).
     pub(crate) fn tree(nodes: &[(u32, &str, f64)]) -> Tree {
         let mut tree = Tree::default();
         let original = [(None, "", 1.0)];
-        let others = nodes.iter().map(|(parent, agent, speedup)| (Some(NodeId(*parent)), *agent, *speedup));
+        let others = nodes
+            .iter()
+            .map(|(parent, agent, speedup)| (Some(NodeId(*parent)), *agent, *speedup));
         for (parent, agent, speedup) in original.into_iter().chain(others) {
             let id = tree.next_id();
-            let artifact = Artifact { level: Level::Source, units: Vec::new() };
+            let artifact = Artifact {
+                level: Level::Source,
+                units: Vec::new(),
+            };
             tree.push(Node {
                 id,
                 parent,
                 agent: agent.to_owned(),
                 change: String::new(),
                 note: serde_json::Value::Null,
-                candidate: Candidate { artifact, recipe: Recipe::default() },
+                candidate: Candidate {
+                    artifact,
+                    recipe: Recipe::default(),
+                },
                 outcome: Outcome::Timed {
                     code: Digest::of(&[&id.0.to_le_bytes()]),
                     speedup,

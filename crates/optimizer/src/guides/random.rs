@@ -24,14 +24,19 @@ impl Guide for Random {
             .ranked()
             .into_iter()
             .flat_map(|node| {
-                let agents = view.agents.iter().filter(|agent| agent.applies(node, view.tree));
+                let agents = view
+                    .agents
+                    .iter()
+                    .filter(|agent| agent.applies(node, view.tree));
                 agents.map(|agent| (node.id, agent.name()))
             })
             .collect();
-        choices.choose(random).map_or(Action::Stop, |(node, agent)| Action::Optimize {
-            node: *node,
-            agent: (*agent).to_owned(),
-        })
+        choices
+            .choose(random)
+            .map_or(Action::Stop, |(node, agent)| Action::Optimize {
+                node: *node,
+                agent: (*agent).to_owned(),
+            })
     }
 }
 
@@ -47,10 +52,15 @@ mod tests {
     #[test]
     fn everything_that_passed_gets_its_turn() {
         let (tree, agents) = (tree(&[(0, "a", 1.2), (0, "b", 0.5)]), agents(&["a", "b"]));
-        let view = View { tree: &tree, agents: &agents, budget_left: 1.0 };
+        let view = View {
+            tree: &tree,
+            agents: &agents,
+            budget_left: 1.0,
+        };
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let seen: BTreeSet<String> =
-            (0..200).map(|_| format!("{:?}", Random.next(&view, &mut random))).collect();
+        let seen: BTreeSet<String> = (0..200)
+            .map(|_| format!("{:?}", Random.next(&view, &mut random)))
+            .collect();
         assert_eq!(seen.len(), 6);
     }
 }

@@ -13,8 +13,9 @@ pub(super) const ENTRY: GuideEntry = GuideEntry {
     build: || Box::new(Thompson),
 };
 
-/// Nodes that are considered, the fastest of the search. The original is always among them.
-const NODES: usize = 6;
+/// Nodes of each kind (portable, for this host) that are considered, the fastest of the search. The original is always
+/// among them.
+const NODES: usize = 5;
 /// A candidate has to be this much faster than what it was made from to count as a success: about the noise of a quick
 /// timing.
 const SUCCESS: f64 = 1.005;
@@ -38,7 +39,10 @@ impl Record {
     fn of<'t>(children: impl Iterator<Item = &'t Node>, tree: &Tree) -> Self {
         let mut record = Self::default();
         for child in children {
-            let parent = child.parent.and_then(|parent| tree.get(parent)).and_then(Node::speedup);
+            let parent = child
+                .parent
+                .and_then(|parent| tree.get(parent))
+                .and_then(Node::speedup);
             match (child.speedup(), parent) {
                 (Some(speedup), Some(parent)) if speedup > parent * SUCCESS => {
                     record.successes += 1.0;
@@ -57,8 +61,14 @@ impl Record {
 }
 
 impl Thompson {
-    /// A draw of the logarithm of the speed-up that a turn of this agent from this node leads to.
-    fn draw(node: &Node, agent: &dyn Agent, tree: &Tree, random: &mut ChaCha8Rng) -> f64 {
+    /// A draw of the logarithm of the speed-up that a turn of this agent from this node leads to, against `best`.
+    fn draw(
+        node: &Node,
+        best: f64,
+        agent: &dyn Agent,
+        tree: &Tree,
+        random: &mut ChaCha8Rng,
+    ) -> f64 {
         let of_agent = |child: &&Node| child.agent == agent.name();
         let everywhere = Record::of(tree.nodes().iter().filter(of_agent), tree);
         let here = Record::of(tree.children(node.id).filter(of_agent), tree);
@@ -66,8 +76,27 @@ impl Thompson {
         let failures = 1.0 + here.failures + TRANSFER * everywhere.failures;
         // Both parameters are at least 1, so the distribution exists.
         let chance = Beta::new(successes, failures).map_or(0.5, |beta| beta.sample(random));
-        node.speedup().unwrap_or(1.0).ln() + chance * everywhere.mean_gain()
+        (node.speedup().unwrap_or(1.0) / best).ln() + chance * everywhere.mean_gain()
     }
+}
+
+/// The nodes to go on from, each with the best speed-up of its kind: what is portable and what is for this host are two
+/// results, and neither may starve the other.
+fn open_nodes(tree: &Tree) -> Vec<(&Node, f64)> {
+    let ranked = tree.ranked();
+    let mut nodes = Vec::new();
+    for host in [false, true] {
+        let kind = ranked
+            .iter()
+            .copied()
+            .filter(|node| node.candidate.recipe.host == host);
+        let best = kind.clone().next().and_then(Node::speedup).unwrap_or(1.0);
+        nodes.extend(kind.take(NODES).map(|node| (node, best)));
+        let root = tree.get(NodeId::ROOT).filter(|_| !host);
+        nodes.extend(root.map(|root| (root, best)));
+    }
+    nodes.dedup_by_key(|(node, _)| node.id);
+    nodes
 }
 
 impl Guide for Thompson {
@@ -77,11 +106,13 @@ impl Guide for Thompson {
 
     fn next(&mut self, view: &View<'_>, random: &mut ChaCha8Rng) -> Action {
         let mut best: Option<(f64, NodeId, &'static str)> = None;
-        let ranked = view.tree.ranked();
-        let root = view.tree.get(NodeId::ROOT).into_iter();
-        for node in ranked.into_iter().filter(|node| node.id != NodeId::ROOT).take(NODES).chain(root) {
-            for agent in view.agents.iter().filter(|agent| agent.applies(node, view.tree)) {
-                let draw = Self::draw(node, agent.as_ref(), view.tree, random);
+        for (node, best_of_kind) in open_nodes(view.tree) {
+            for agent in view
+                .agents
+                .iter()
+                .filter(|agent| agent.applies(node, view.tree))
+            {
+                let draw = Self::draw(node, best_of_kind, agent.as_ref(), view.tree, random);
                 if best.is_none_or(|(highest, ..)| draw > highest) {
                     best = Some((draw, node.id, agent.name()));
                 }
@@ -104,7 +135,11 @@ mod tests {
     /// How often each agent is chosen in 300 draws.
     fn shares(speedups: &[(u32, &str, f64)]) -> [usize; 2] {
         let (tree, agents) = (tree(speedups), agents(&["a", "b"]));
-        let view = View { tree: &tree, agents: &agents, budget_left: 1.0 };
+        let view = View {
+            tree: &tree,
+            agents: &agents,
+            budget_left: 1.0,
+        };
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut counts = [0, 0];
         for _ in 0..300 {
@@ -140,7 +175,14 @@ mod tests {
     #[test]
     fn no_agent_that_applies_means_stop() {
         let tree = tree(&[]);
-        let view = View { tree: &tree, agents: &[], budget_left: 1.0 };
-        assert_eq!(Thompson.next(&view, &mut ChaCha8Rng::seed_from_u64(1)), Action::Stop);
+        let view = View {
+            tree: &tree,
+            agents: &[],
+            budget_left: 1.0,
+        };
+        assert_eq!(
+            Thompson.next(&view, &mut ChaCha8Rng::seed_from_u64(1)),
+            Action::Stop
+        );
     }
 }

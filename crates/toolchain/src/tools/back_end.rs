@@ -2,9 +2,9 @@
 
 use super::call::{self, Call};
 use super::front_end::CLANG_ALWAYS;
-use super::middle_end::MODULE;
+use super::middle_end::{MODULE, is_about_use_lists};
 use super::store::Mode;
-use super::{Compiled, Object, Tool, ToolError, Toolchain};
+use super::{Compiled, Object, Tool, ToolError, Toolchain, without_use_lists};
 
 impl Toolchain {
     /// Generates assembly. Without an `-O` among the flags it is `-O3`; without a relocation model it is the one that the
@@ -31,13 +31,22 @@ impl Toolchain {
         if !has("addrsig") {
             defaults.push("-addrsig");
         }
-        let call = Call::new(Tool::Llc)
-            .args(defaults)
-            .flags(self, flags)
-            .input(MODULE, ir)
-            .args([MODULE])
-            .output("-o", "out.s", Mode::Data);
-        self.call_for_text(Tool::Llc, call)
+        let call = |ir: &str| {
+            let call = Call::new(Tool::Llc)
+                .args(defaults.iter().copied())
+                .flags(self, flags)
+                .input(MODULE, ir)
+                .args([MODULE])
+                .output("-o", "out.s", Mode::Data);
+            self.call_for_text(Tool::Llc, call)
+        };
+        call(ir).or_else(|error| {
+            if is_about_use_lists(&error) {
+                call(&without_use_lists(ir))
+            } else {
+                Err(error)
+            }
+        })
     }
 
     /// Assembles.
