@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: two pages, a few questions each, a tenth of the KV cache.
+//! `cargo xtask demo`: two pages, a few questions each, a tenth of the KV cache; then a C program, made faster.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,9 +8,14 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::llvm::{self, Llvm};
+
 /// Pages shown, and questions asked about each.
 const PAGES: usize = 2;
 const QUESTIONS: usize = 3;
+/// The program that is optimized, and for how long.
+const PROGRAM: &str = "popcount";
+const BUDGET: &str = "45s";
 
 /// A question of `examples/images/questions.jsonl` with the answer that is printed on the page.
 struct Example {
@@ -19,7 +24,8 @@ struct Example {
     answer: String,
 }
 
-/// Builds the release binary and asks it about the first pages of `examples/images`.
+/// Builds the release binary, asks it about the first pages of `examples/images`, and lets it optimize a program of
+/// `examples/programs`.
 pub(crate) fn run() -> Result<()> {
     let root = crate::root();
     let model = root.join("models/reader");
@@ -32,13 +38,8 @@ pub(crate) fn run() -> Result<()> {
     }
     let pages = examples(&images.join("questions.jsonl"))?;
 
-    println!("Building in release mode (the first time takes a few minutes) ...");
-    crate::run(crate::cargo().args(["build", "--release", "--package", "whittle"]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let whittle = target
-        .join("release")
-        .join(format!("whittle{}", std::env::consts::EXE_SUFFIX));
+    let llvm = llvm::ensure()?;
+    let whittle = crate::release_binary()?;
 
     for (image, examples) in pages.iter().take(PAGES) {
         println!("\nexamples/images/{image}");
@@ -66,6 +67,49 @@ pub(crate) fn run() -> Result<()> {
     println!(
         "\nAsk yourself: {} ask --image FILE \"question\"",
         whittle.display()
+    );
+    match llvm {
+        Llvm::Ready if cfg!(target_os = "linux") => optimize(&whittle),
+        Llvm::Ready => {
+            println!(
+                "\nOptimizing C programs works on Linux only; that part of the demo is left out."
+            );
+            Ok(())
+        }
+        Llvm::Missing { command } => {
+            println!(
+                "\nThe other half, making C programs faster, needs LLVM and is left out. Install it and start the demo again:\n  {command}"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Optimizes a program; the last line says where the report is.
+fn optimize(whittle: &Path) -> Result<()> {
+    let root = crate::root();
+    let program = root.join("examples/programs").join(PROGRAM);
+    let folder = crate::target().join("demo");
+    let output = folder.join(format!("{PROGRAM}.whittle"));
+    println!("\nexamples/programs/{PROGRAM}: looking for a faster program for {BUDGET} ...\n");
+    let mut command = Command::new(whittle);
+    command
+        .arg("optimize")
+        .arg(program.join(format!("{PROGRAM}.c")))
+        .arg("--tests")
+        .arg(program.join("tests"))
+        .args(["--budget-time", BUDGET])
+        .arg("--out")
+        .arg(&output)
+        .arg("--store")
+        .arg(folder.join("runs.sqlite"))
+        .arg("--cache")
+        .arg(folder.join("cache"));
+    crate::run(&mut command)?;
+    println!(
+        "\nOptimize yourself: {} optimize FILE.c --tests FOLDER\nReport: {}",
+        whittle.display(),
+        output.join("report.html").display()
     );
     Ok(())
 }

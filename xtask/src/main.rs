@@ -1,7 +1,9 @@
-//! Chores of the workspace: `cargo xtask demo`, `cargo xtask test`, `cargo xtask golden`.
+//! Chores of the workspace: `cargo xtask demo`, `test`, `programs`, `golden`.
 
 mod demo;
 mod golden;
+mod llvm;
+mod programs;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -19,14 +21,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Build in release mode and answer questions about two images of `examples/images`.
+    /// Build in release mode, answer questions about two images of `examples/images`, and optimize a program of
+    /// `examples/programs`. Installs LLVM if it is missing and this user may.
     Demo,
-    /// Run all tests of the workspace. Arguments after `--` go to `cargo test`.
+    /// Run all tests of the workspace. Arguments after `--` go to `cargo test`. Installs LLVM if it is missing and this
+    /// user may.
     Test {
         /// Passed on to `cargo test --workspace`.
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Optimize every program of `examples/programs` and write docs/optimization-results.md.
+    Programs(programs::Arguments),
     /// Copy the reference data that the tests need from `../shared/golden` into `testdata/golden`.
     Golden,
 }
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Demo => demo::run(),
         Chore::Test { arguments } => test(&arguments),
+        Chore::Programs(arguments) => programs::run(&arguments),
         Chore::Golden => golden::run(),
     };
     match result {
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
 
 /// Runs every test of the workspace; the last line is cargo test's own.
 fn test(arguments: &[String]) -> Result<()> {
+    llvm::ensure()?.required()?;
     let mut command = cargo();
     command.args(["test", "--workspace"]).args(arguments);
     run(&mut command)
@@ -55,7 +63,22 @@ fn test(arguments: &[String]) -> Result<()> {
 
 /// The root of the checkout.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
+}
+
+/// Builds `whittle` in release mode and says where it is.
+fn release_binary() -> Result<PathBuf> {
+    println!("Building in release mode (the first time takes a few minutes) ...");
+    run(cargo().args(["build", "--release", "--package", "whittle"]))?;
+    Ok(target()
+        .join("release")
+        .join(format!("whittle{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// The cargo that runs this chore, started in the root of the checkout.

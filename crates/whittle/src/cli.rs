@@ -7,6 +7,8 @@ use clap::builder::Styles;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{ask, bench, compare, eval, inspect, pages};
+#[cfg(target_os = "linux")]
+use crate::commands::{doctor, optimize, runs, show, verify};
 
 /// Exit code of an error while running.
 pub(crate) const FAILED: u8 = 1;
@@ -21,10 +23,11 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// Ask a vision-language model with a tenth of its KV cache.
+/// Take away what is not needed: most of a vision-language model's KV cache, most of a C program's time.
 ///
-/// Right after reading the prompt, whittle keeps the cache entries that the question looks at (VL-Cache,
-/// arXiv 2410.23317) and gives the memory of the rest back.
+/// ask and its companions answer questions about images: right after reading the prompt, they keep the cache entries that
+/// the question looks at (VL-Cache, arXiv 2410.23317) and give the memory of the rest back. optimize and its companions
+/// make C programs faster, with evidence that they still do the same.
 #[derive(Parser)]
 #[command(name = "whittle", version, styles = STYLES, max_term_width = 100, after_help = AFTER)]
 pub(crate) struct Arguments {
@@ -33,7 +36,15 @@ pub(crate) struct Arguments {
 }
 
 const AFTER: &str = "\
-Exit codes: 0 success, 1 error while running, 2 wrong usage, 130 interrupted.
+Exit codes:
+  0    success; that no faster program was found is one, too
+  1    error while running
+  2    wrong usage
+  3    optimize refuses the program: undefined behaviour, not repeatable, fails its tests ...
+  4    optimize, verify, doctor: compilers or sandbox are missing
+  5    run store, cache, output folder or disk
+  6    verify: not confirmed
+  130  interrupted
 Colours are off when NO_COLOR is set or the output is not a terminal.";
 
 /// What `whittle` can do. The texts stand at each subcommand's arguments.
@@ -47,6 +58,16 @@ pub(crate) enum Command {
     #[command(hide = true)]
     BenchOne(bench::one::Arguments),
     Pages(pages::Arguments),
+    #[cfg(target_os = "linux")]
+    Optimize(optimize::Arguments),
+    #[cfg(target_os = "linux")]
+    Runs(runs::Arguments),
+    #[cfg(target_os = "linux")]
+    Show(show::Arguments),
+    #[cfg(target_os = "linux")]
+    Verify(verify::Arguments),
+    #[cfg(target_os = "linux")]
+    Doctor(doctor::Arguments),
 }
 
 /// Wrong usage that clap cannot see, as a conflict between a flag and a file.
@@ -77,6 +98,10 @@ pub(crate) fn explain(error: &anyhow::Error) -> (u8, Option<String>) {
     if error.is::<Interrupted>() {
         return (INTERRUPTED, None);
     }
+    #[cfg(target_os = "linux")]
+    if let Some(code) = crate::failure::said(error) {
+        return (code, None);
+    }
     // A reader that went away (`whittle ask ... | head`) is not an error worth a message.
     let broken_pipe = error.chain().any(|cause| {
         cause
@@ -97,7 +122,18 @@ pub(crate) fn explain(error: &anyhow::Error) -> (u8, Option<String>) {
         }
         last = cause;
     }
-    (if error.is::<Usage>() { USAGE } else { FAILED }, Some(text))
+    (code(error), Some(text))
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if error.is::<Usage>() {
+        return USAGE;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(code) = crate::failure::code(error) {
+        return code;
+    }
+    FAILED
 }
 
 #[cfg(test)]

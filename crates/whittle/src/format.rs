@@ -51,6 +51,18 @@ pub(crate) fn count(count: u64) -> String {
     text
 }
 
+/// Without what a terminal would obey; lines and tabs stay.
+#[cfg(target_os = "linux")]
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
 /// At least three significant digits below 1000.
 fn three_digits(value: f64) -> String {
     let decimals = match value {

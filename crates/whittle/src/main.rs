@@ -1,7 +1,9 @@
-//! `whittle`: ask a vision-language model with a tenth of its KV cache.
+//! `whittle`: ask a vision-language model with a tenth of its KV cache; make C programs faster, with evidence.
 
 mod cli;
 mod commands;
+#[cfg(target_os = "linux")]
+mod failure;
 mod find;
 mod format;
 mod interrupt;
@@ -9,9 +11,13 @@ mod interval;
 mod kept;
 mod options;
 mod plot;
+#[cfg(target_os = "linux")]
+mod progress;
 mod report;
 mod session;
 mod table;
+#[cfg(target_os = "linux")]
+mod workplace;
 
 use std::process::ExitCode;
 

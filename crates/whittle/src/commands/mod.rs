@@ -3,9 +3,19 @@
 pub(crate) mod ask;
 pub(crate) mod bench;
 pub(crate) mod compare;
+#[cfg(target_os = "linux")]
+pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
+#[cfg(target_os = "linux")]
+pub(crate) mod optimize;
 pub(crate) mod pages;
+#[cfg(target_os = "linux")]
+pub(crate) mod runs;
+#[cfg(target_os = "linux")]
+pub(crate) mod show;
+#[cfg(target_os = "linux")]
+pub(crate) mod verify;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +32,16 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::BenchOne(arguments) => bench::one::run(&arguments),
         Command::Pages(arguments) => pages::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Optimize(arguments) => optimize::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Runs(arguments) => runs::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Show(arguments) => show::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Verify(arguments) => verify::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(arguments) => doctor::run(&arguments),
     }
 }
 

@@ -11,6 +11,29 @@ fn help_of_everything() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn help_of_the_optimizing_half() {
+    for command in ["optimize", "runs", "show", "verify", "doctor"] {
+        insta::assert_snapshot!(command, stdout(&mut whittle(&[command, "--help"])));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn every_agent_and_guide_is_in_the_help() {
+    let help = stdout(&mut whittle(&["optimize", "--help"]));
+    let agents = whittle_optimizer::agents::registry()
+        .iter()
+        .map(|entry| entry.name);
+    let guides = whittle_optimizer::guides::registry()
+        .iter()
+        .map(|entry| entry.name);
+    for name in agents.chain(guides) {
+        assert!(help.contains(&format!("- {name}:")), "{name}");
+    }
+}
+
+#[test]
 fn version() {
     assert_eq!(
         stdout(&mut whittle(&["--version"])),

@@ -5,5 +5,7 @@ mod ask;
 mod common;
 mod errors;
 mod help;
+#[cfg(target_os = "linux")]
+mod optimizing;
 mod others;
 mod reader;
