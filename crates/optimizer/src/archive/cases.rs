@@ -49,9 +49,12 @@ impl Archive {
     }
 
     pub(super) fn inputs(&self, run: &RunId) -> Result<Option<Inputs>, ArchiveError> {
-        let Some(stored) = self.get::<StoredInputs>(run, Kind::Inputs)? else { return Ok(None) };
-        let list =
-            |cases: Vec<StoredCase>| -> Result<Vec<_>, _> { cases.into_iter().map(|case| self.case(case)).collect() };
+        let Some(stored) = self.get::<StoredInputs>(run, Kind::Inputs)? else {
+            return Ok(None);
+        };
+        let list = |cases: Vec<StoredCase>| -> Result<Vec<_>, _> {
+            cases.into_iter().map(|case| self.case(case)).collect()
+        };
         Ok(Some(Inputs {
             visible: list(stored.visible)?,
             held_out: list(stored.held_out)?,
@@ -80,7 +83,10 @@ impl Archive {
             name: stored.name,
             arguments: stored.arguments,
             input: self.blob(&stored.input)?,
-            expected: Expected { stdout, status: stored.status },
+            expected: Expected {
+                stdout,
+                status: stored.status,
+            },
             origin: stored.origin,
         })
     }

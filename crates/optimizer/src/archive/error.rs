@@ -125,19 +125,31 @@ impl ArchiveError {
                 let what = "the file has another kind".to_owned();
                 Self::Foreign { path, what }
             }
-            ErrorCode::DatabaseCorrupt => Self::Damaged { path, what: source.to_string() },
-            ErrorCode::CannotOpen => Self::Open { path, source: io::Error::other(source) },
+            ErrorCode::DatabaseCorrupt => Self::Damaged {
+                path,
+                what: source.to_string(),
+            },
+            ErrorCode::CannotOpen => Self::Open {
+                path,
+                source: io::Error::other(source),
+            },
             _ => Self::Database { path, source },
         }
     }
 
     pub(super) fn damaged(path: &Path, what: impl Into<String>) -> Self {
-        Self::Damaged { path: path.to_owned(), what: what.into() }
+        Self::Damaged {
+            path: path.to_owned(),
+            what: what.into(),
+        }
     }
 }
 
 fn names(runs: &[RunId]) -> String {
-    runs.iter().map(RunId::to_string).collect::<Vec<_>>().join(", ")
+    runs.iter()
+        .map(RunId::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn known(newest: &[RunId]) -> String {

@@ -33,21 +33,28 @@ impl Lock {
             fs::create_dir_all(folder)?;
         }
         loop {
-            let mut file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(NotLocked::Held(holder(&mut file))),
                 Err(TryLockError::Error(error)) => return Err(error.into()),
             }
             // The last holder may have removed the file between our opening and our locking it.
-            let is_current =
-                fs::metadata(path).is_ok_and(|at| at.ino() == file.metadata().map_or(0, |own| own.ino()));
+            let is_current = fs::metadata(path)
+                .is_ok_and(|at| at.ino() == file.metadata().map_or(0, |own| own.ino()));
             if is_current {
                 file.set_len(0)?;
                 file.rewind()?;
                 write!(file, "{}", std::process::id())?;
-                return Ok(Self { path: path.to_owned(), _file: file });
+                return Ok(Self {
+                    path: path.to_owned(),
+                    _file: file,
+                });
             }
         }
     }
@@ -75,7 +82,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("locks/a");
         let lock = Lock::take(&path).unwrap();
-        assert!(matches!(Lock::take(&path), Err(NotLocked::Held(Some(pid))) if pid == std::process::id()));
+        assert!(
+            matches!(Lock::take(&path), Err(NotLocked::Held(Some(pid))) if pid == std::process::id())
+        );
         drop(lock);
         assert!(!path.exists());
         drop(Lock::take(&path).unwrap());
@@ -87,7 +96,10 @@ mod tests {
         let path = folder.path().join("a");
         fs::write(&path, "999999999999").unwrap();
         let _lock = Lock::take(&path).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), std::process::id().to_string());
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            std::process::id().to_string()
+        );
     }
 
     #[test]

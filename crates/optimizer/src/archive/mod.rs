@@ -1,6 +1,6 @@
 //! The run store: every step of every run, on the disk before the next begins.
 //!
-//! One SQLite file. A run is a set of sealed records (header, inputs, nodes, measurements, log, conclusion), each written in
+//! One `SQLite` file. A run is a set of sealed records (header, inputs, nodes, measurements, log, conclusion), each written in
 //! a transaction of its own, so that a killed run resumes with everything it had finished. What is read back is what was
 //! written, or an error: every record and every blob carries a digest.
 
@@ -11,130 +11,25 @@ mod records;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde::{Deserialize, Serialize};
-use whittle_toolchain::measure::Comparison;
 
 use crate::budget::Ledger;
-use crate::inputs::Inputs;
 use crate::report;
 use crate::session::{Conclusion, Foundations, RunHeader, RunState};
-use crate::tree::{Node, NodeId, Tree};
+use crate::tree::{Node, Tree};
 use lock::{Lock, NotLocked};
 use records::Kind;
 
 pub use error::ArchiveError;
-
-/// The name of a run: when it began, the program, four hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(String);
-
-impl RunId {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn new(now: &Zoned, program: &str) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let program: String = program.chars().map(plain).take(24).collect();
-        let program = match program.trim_matches('-') {
-            "" => "program",
-            program => program,
-        };
-        let tail: u16 = rand::random();
-        Self(format!("{}-{program}-{tail:04x}", now.strftime("%Y%m%d-%H%M")))
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A comparison that was made in a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MeasurementRecord {
-    /// The candidate; `None` if it is none of the tree.
-    pub node: Option<NodeId>,
-    /// What was measured, in words.
-    pub kind: String,
-    /// What came out.
-    pub comparison: Comparison,
-}
-
-impl MeasurementRecord {
-    /// Puts a record together.
-    pub fn new(node: Option<NodeId>, kind: &str, comparison: &Comparison) -> Self {
-        Self { node, kind: kind.to_owned(), comparison: comparison.clone() }
-    }
-}
-
-/// A line of a run's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When it was written.
-    pub at: Timestamp,
-    /// What it says.
-    pub text: String,
-}
-
-/// Everything stored of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunRecord {
-    /// When it began.
-    pub started: Timestamp,
-    /// The version of whittle that began it.
-    pub version: String,
-    /// What it was asked to do.
-    pub header: RunHeader,
-    /// How far it came.
-    pub state: RunState,
-    /// What stood before the search, once it does.
-    pub foundations: Option<Foundations>,
-    /// The inputs, once they are collected.
-    pub inputs: Option<Inputs>,
-    /// The candidates.
-    pub tree: Tree,
-    /// What was spent.
-    pub ledger: Ledger,
-    /// The comparisons, in the order in which they were made.
-    pub measurements: Vec<MeasurementRecord>,
-    /// The result of a finished run.
-    pub conclusion: Option<Conclusion>,
-    /// Why a failed run failed.
-    pub message: Option<String>,
-    /// What the run noted.
-    pub log: Vec<LogLine>,
-}
-
-/// A run in a list.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunSummary {
-    /// Its name.
-    pub id: RunId,
-    /// When it began.
-    pub started: Timestamp,
-    /// The program.
-    pub program: String,
-    /// How far it came.
-    pub state: RunState,
-    /// Candidates tried; the original is not one of them.
-    pub nodes: usize,
-    /// The best speed-up seen in the search, which is not a result.
-    pub best: Option<f64>,
-    /// What came of it, in a sentence.
-    pub result: String,
-}
+pub use types::{LogLine, MeasurementRecord, RunId, RunRecord, RunSummary};
 
 /// What is known of a run when it begins.
 #[derive(Serialize, Deserialize)]
@@ -156,11 +51,17 @@ impl Archive {
     /// Opens the store in this file; file and folder are made if they are not there.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)
-                .map_err(|source| ArchiveError::Open { path: folder.to_owned(), source })?;
+            fs::create_dir_all(folder).map_err(|source| ArchiveError::Open {
+                path: folder.to_owned(),
+                source,
+            })?;
         }
         let connection = schema::open(path)?;
-        Ok(Self { path: path.to_owned(), connection, locks: BTreeMap::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            locks: BTreeMap::new(),
+        })
     }
 
     /// The file.
@@ -202,7 +103,9 @@ impl Archive {
         self.lock(&run)?;
         self.in_transaction(|| {
             let failure: Option<String> = self.get(&run, Kind::Failure)?;
-            let failed = failure.map(|why| format!(" after it had failed: {why}")).unwrap_or_default();
+            let failed = failure
+                .map(|why| format!(" after it had failed: {why}"))
+                .unwrap_or_default();
             self.remove(&run, Kind::Failure)?;
             self.append(&run, Kind::Log, &log_line(&format!("goes on{failed}")))
         })
@@ -215,7 +118,9 @@ impl Archive {
             ids.iter().filter(|id| test(id.as_str())).cloned().collect()
         };
         let tests: [&dyn Fn(&str) -> bool; 3] =
-            [&|id| id == wanted, &|id| id.starts_with(wanted), &|id| id.contains(wanted)];
+            [&|id| id == wanted, &|id| id.starts_with(wanted), &|id| {
+                id.contains(wanted)
+            }];
         let found = tests
             .into_iter()
             .map(matching)
@@ -226,9 +131,16 @@ impl Archive {
             [] => {
                 ids.truncate(5);
                 let (path, wanted) = (self.path.clone(), wanted.to_owned());
-                Err(ArchiveError::NoSuchRun { path, wanted, newest: ids })
+                Err(ArchiveError::NoSuchRun {
+                    path,
+                    wanted,
+                    newest: ids,
+                })
             }
-            _ => Err(ArchiveError::Ambiguous { wanted: wanted.to_owned(), candidates: found }),
+            _ => Err(ArchiveError::Ambiguous {
+                wanted: wanted.to_owned(),
+                candidates: found,
+            }),
         }
     }
 
@@ -241,11 +153,21 @@ impl Archive {
     pub fn load(&self, run: &RunId) -> Result<RunRecord, ArchiveError> {
         // One moment of a run that another process may be writing.
         self.transaction(TransactionBehavior::Deferred, || {
-            let Start { started, version, header } = self.start(run)?;
+            let Start {
+                started,
+                version,
+                header,
+            } = self.start(run)?;
             let tree = Tree::from_nodes(self.all(run, Kind::Node)?).ok_or_else(|| {
-                ArchiveError::damaged(&self.path, format!("the candidates of run {run} are no tree"))
+                ArchiveError::damaged(
+                    &self.path,
+                    format!("the candidates of run {run} are no tree"),
+                )
             })?;
-            let (conclusion, message) = (self.get(run, Kind::Conclusion)?, self.get(run, Kind::Failure)?);
+            let (conclusion, message) = (
+                self.get(run, Kind::Conclusion)?,
+                self.get(run, Kind::Failure)?,
+            );
             Ok(RunRecord {
                 started,
                 version,
@@ -264,7 +186,11 @@ impl Archive {
     }
 
     /// Keeps what stands before the search.
-    pub fn save_foundations(&self, run: &RunId, foundations: &Foundations) -> Result<(), ArchiveError> {
+    pub fn save_foundations(
+        &self,
+        run: &RunId,
+        foundations: &Foundations,
+    ) -> Result<(), ArchiveError> {
         self.put(run, Kind::Foundations, 0, foundations)
     }
 
@@ -284,7 +210,11 @@ impl Archive {
     }
 
     /// Adds a comparison.
-    pub fn add_measurement(&self, run: &RunId, record: &MeasurementRecord) -> Result<(), ArchiveError> {
+    pub fn add_measurement(
+        &self,
+        run: &RunId,
+        record: &MeasurementRecord,
+    ) -> Result<(), ArchiveError> {
         self.in_transaction(|| self.append(run, Kind::Measurement, record))
     }
 
@@ -308,7 +238,9 @@ impl Archive {
     }
 
     fn summary(&self, id: RunId) -> Result<RunSummary, ArchiveError> {
-        let Start { started, header, .. } = self.start(&id)?;
+        let Start {
+            started, header, ..
+        } = self.start(&id)?;
         let conclusion: Option<Conclusion> = self.get(&id, Kind::Conclusion)?;
         let message: Option<String> = self.get(&id, Kind::Failure)?;
         let sql = "SELECT count(*), max(data ->> '$.outcome.speedup') FROM record \
@@ -324,7 +256,15 @@ impl Archive {
             (None, None) => "not finished".to_owned(),
         };
         let program = header.program.name;
-        Ok(RunSummary { id, started, program, state, nodes: nodes as usize, best, result })
+        Ok(RunSummary {
+            id,
+            started,
+            program,
+            state,
+            nodes: nodes as usize,
+            best,
+            result,
+        })
     }
 
     fn start(&self, run: &RunId) -> Result<Start, ArchiveError> {
@@ -333,13 +273,18 @@ impl Archive {
         }
         // Either there is no such run, or its header was lost.
         let run = self.resolve(run.as_str())?;
-        Err(ArchiveError::damaged(&self.path, format!("run {run} has no header")))
+        Err(ArchiveError::damaged(
+            &self.path,
+            format!("run {run} has no header"),
+        ))
     }
 
     /// The names of all runs, the newest first.
     fn ids(&self) -> Result<Vec<RunId>, ArchiveError> {
         let query = || -> rusqlite::Result<Vec<RunId>> {
-            let mut statement = self.connection.prepare_cached("SELECT id FROM run ORDER BY number DESC")?;
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT id FROM run ORDER BY number DESC")?;
             let ids = statement.query_map([], |row| row.get(0).map(RunId))?;
             ids.collect()
         };
@@ -351,7 +296,10 @@ impl Archive {
         folder.push("-locks");
         let path = PathBuf::from(folder).join(run.as_str());
         let lock = Lock::take(&path).map_err(|error| match error {
-            NotLocked::Held(pid) => ArchiveError::InUse { run: run.clone(), pid },
+            NotLocked::Held(pid) => ArchiveError::InUse {
+                run: run.clone(),
+                pid,
+            },
             NotLocked::Failed(source) => ArchiveError::Open { path, source },
         })?;
         self.locks.insert(run.clone(), lock);
@@ -388,5 +336,8 @@ fn state(conclusion: Option<&Conclusion>, message: Option<&String>) -> RunState 
 }
 
 fn log_line(text: &str) -> LogLine {
-    LogLine { at: Timestamp::now(), text: text.to_owned() }
+    LogLine {
+        at: Timestamp::now(),
+        text: text.to_owned(),
+    }
 }

@@ -58,7 +58,13 @@ impl Archive {
         self.connection
             .prepare_cached(sql)
             .and_then(|mut statement| {
-                statement.execute(params![run.as_str(), kind.name(), number, data, digest.as_str()])
+                statement.execute(params![
+                    run.as_str(),
+                    kind.name(),
+                    number,
+                    data,
+                    digest.as_str()
+                ])
             })
             .map_err(|source| self.failed(source))?;
         Ok(())
@@ -95,9 +101,12 @@ impl Archive {
         kind: Kind,
     ) -> Result<Vec<T>, ArchiveError> {
         let failed = |source| self.failed(source);
-        let sql = "SELECT number, data, digest FROM record WHERE run = ? AND kind = ? ORDER BY number";
+        let sql =
+            "SELECT number, data, digest FROM record WHERE run = ? AND kind = ? ORDER BY number";
         let mut statement = self.connection.prepare_cached(sql).map_err(failed)?;
-        let mut rows = statement.query([run.as_str(), kind.name()]).map_err(failed)?;
+        let mut rows = statement
+            .query([run.as_str(), kind.name()])
+            .map_err(failed)?;
         let mut values = Vec::new();
         while let Some(row) = rows.next().map_err(failed)? {
             let number: u32 = row.get(0).map_err(failed)?;
@@ -105,7 +114,11 @@ impl Archive {
                 let what = format!("{} {number} of run {run}: {why}", kind.name());
                 ArchiveError::damaged(&self.path, what)
             };
-            let bytes = |column| row.get_ref(column).ok().and_then(|value| value.as_bytes().ok());
+            let bytes = |column| {
+                row.get_ref(column)
+                    .ok()
+                    .and_then(|value| value.as_bytes().ok())
+            };
             let (Some(data), Some(digest)) = (bytes(1), bytes(2)) else {
                 return Err(damaged("it is no text"));
             };
@@ -123,7 +136,10 @@ impl Archive {
     /// Forgets the one record of this kind.
     pub(super) fn remove(&self, run: &RunId, kind: Kind) -> Result<(), ArchiveError> {
         self.connection
-            .execute("DELETE FROM record WHERE run = ? AND kind = ?", [run.as_str(), kind.name()])
+            .execute(
+                "DELETE FROM record WHERE run = ? AND kind = ?",
+                [run.as_str(), kind.name()],
+            )
             .map_err(|source| self.failed(source))?;
         Ok(())
     }
@@ -143,12 +159,16 @@ impl Archive {
             .connection
             .prepare_cached("SELECT data FROM blob WHERE digest = ?")
             .and_then(|mut statement| {
-                statement.query_row([digest.as_str()], |row| row.get(0)).optional()
+                statement
+                    .query_row([digest.as_str()], |row| row.get(0))
+                    .optional()
             })
             .map_err(|source| self.failed(source))?;
         bytes
             .filter(|bytes| Digest::of_bytes(bytes) == *digest)
-            .ok_or_else(|| ArchiveError::damaged(&self.path, format!("blob {digest} is gone or spoiled")))
+            .ok_or_else(|| {
+                ArchiveError::damaged(&self.path, format!("blob {digest} is gone or spoiled"))
+            })
     }
 
     pub(super) fn failed(&self, source: rusqlite::Error) -> ArchiveError {
@@ -158,5 +178,10 @@ impl Archive {
 
 /// The digest of a record; it holds the record to its place as well as to its content.
 fn seal(run: &RunId, kind: Kind, number: u32, data: &[u8]) -> Digest {
-    Digest::of(&[run.as_str().as_bytes(), kind.name().as_bytes(), &number.to_le_bytes(), data])
+    Digest::of(&[
+        run.as_str().as_bytes(),
+        kind.name().as_bytes(),
+        &number.to_le_bytes(),
+        data,
+    ])
 }

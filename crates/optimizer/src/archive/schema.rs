@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::ArchiveError;
 
-/// Marks the file as ours ("WhRs").
+/// Marks the file as ours (`WhRs`).
 const APPLICATION: i64 = 0x5768_5273;
 /// The format of the records.
 pub(super) const FORMAT: i64 = 1;
@@ -69,7 +69,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, ArchiveError> {
     connection.set_db_config(quiet, false).map_err(failed)?;
     // A step of a run takes seconds, a sync takes milliseconds: every step is on the disk before the next begins.
     connection
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+        )
         .map_err(failed)?;
     if is_new {
         let batch = format!(
@@ -80,9 +82,12 @@ pub(super) fn open(path: &Path) -> Result<Connection, ArchiveError> {
     Ok(connection)
 }
 
-/// SQLite takes a file that is smaller than its header for a new one and would write over it.
+/// `SQLite` takes a file that is smaller than its header for a new one and would write over it.
 fn check_header(path: &Path) -> Result<(), ArchiveError> {
-    let failed = |source| ArchiveError::Open { path: path.to_owned(), source };
+    let failed = |source| ArchiveError::Open {
+        path: path.to_owned(),
+        source,
+    };
     let mut start = Vec::new();
     match File::open(path) {
         Ok(file) => file.take(HEADER).read_to_end(&mut start).map_err(failed)?,
@@ -94,13 +99,20 @@ fn check_header(path: &Path) -> Result<(), ArchiveError> {
         return Ok(());
     }
     let what = format!("it ends after {} bytes", start.len());
-    Err(ArchiveError::Foreign { path: path.to_owned(), what })
+    Err(ArchiveError::Foreign {
+        path: path.to_owned(),
+        what,
+    })
 }
 
 /// Whether the file is empty; an error if it is anything but a sound store or empty.
 fn check(path: &Path, connection: &Connection) -> Result<bool, ArchiveError> {
     let failed = |source| ArchiveError::of(path, source);
-    let number = |query| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    let number = |query| {
+        connection
+            .query_row(query, [], |row| row.get::<_, i64>(0))
+            .map_err(failed)
+    };
     let application = number("PRAGMA application_id")?;
     let format = number("PRAGMA user_version")?;
     let objects = number("SELECT count(*) FROM sqlite_schema")?;
@@ -109,13 +121,23 @@ fn check(path: &Path, connection: &Connection) -> Result<bool, ArchiveError> {
     }
     if application != APPLICATION {
         let what = "it is another program's database".to_owned();
-        return Err(ArchiveError::Foreign { path: path.to_owned(), what });
+        return Err(ArchiveError::Foreign {
+            path: path.to_owned(),
+            what,
+        });
     }
     if format > FORMAT {
-        return Err(ArchiveError::Newer { path: path.to_owned(), found: format, known: FORMAT });
+        return Err(ArchiveError::Newer {
+            path: path.to_owned(),
+            found: format,
+            known: FORMAT,
+        });
     }
     if format < FORMAT {
-        return Err(ArchiveError::damaged(path, format!("there is no format {format}")));
+        return Err(ArchiveError::damaged(
+            path,
+            format!("there is no format {format}"),
+        ));
     }
     let word: String = connection
         .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
@@ -125,7 +147,10 @@ fn check(path: &Path, connection: &Connection) -> Result<bool, ArchiveError> {
     }
     let strays = number("SELECT count(*) FROM pragma_foreign_key_check")?;
     if strays > 0 {
-        return Err(ArchiveError::damaged(path, format!("{strays} records belong to no run")));
+        return Err(ArchiveError::damaged(
+            path,
+            format!("{strays} records belong to no run"),
+        ));
     }
     Ok(false)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::budget::Budget;
-use crate::inputs::{Case, Expected, Origin};
+use crate::inputs::{Case, Expected, Inputs, Origin};
 use crate::program::Program;
 use crate::session::{Machine, RunOptions};
 
@@ -37,10 +37,16 @@ fn inputs(bytes: usize) -> Inputs {
         name: "large".to_owned(),
         arguments: Vec::new(),
         input: vec![7; bytes],
-        expected: Expected { stdout: vec![8; bytes], status: 0 },
+        expected: Expected {
+            stdout: vec![8; bytes],
+            status: 0,
+        },
         origin: Origin::BuiltIn,
     };
-    Inputs { final_timing: vec![case], ..Inputs::default() }
+    Inputs {
+        final_timing: vec![case],
+        ..Inputs::default()
+    }
 }
 
 #[test]
@@ -51,15 +57,26 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let id = archive.create_run(&header("a")).unwrap();
     archive.log(&id, "before").unwrap();
     // As a disk with room for a few more pages would have it.
-    let pages: i64 = archive.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-    archive.connection.execute_batch(&format!("PRAGMA max_page_count = {}", pages + 3)).unwrap();
+    let pages: i64 = archive
+        .connection
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .unwrap();
+    archive
+        .connection
+        .execute_batch(&format!("PRAGMA max_page_count = {}", pages + 3))
+        .unwrap();
 
     let error = archive.save_inputs(&id, &inputs(1 << 20)).unwrap_err();
     assert!(matches!(error, ArchiveError::Full(_)), "{error:?}");
-    assert!(error.to_string().contains("no room left") && error.to_string().contains("runs.sqlite"));
+    assert!(
+        error.to_string().contains("no room left") && error.to_string().contains("runs.sqlite")
+    );
 
     let record = archive.load(&id).unwrap();
-    assert_eq!((record.inputs, record.log[0].text.as_str()), (None, "before"));
+    assert_eq!(
+        (record.inputs, record.log[0].text.as_str()),
+        (None, "before")
+    );
     drop(archive);
     let mut archive = Archive::open(&path).unwrap();
     archive.take_over(&id).unwrap();
@@ -75,7 +92,10 @@ fn the_same_bytes_are_kept_once() {
         let id = archive.create_run(&header("a")).unwrap();
         archive.save_inputs(&id, &inputs(1_000)).unwrap();
     }
-    let blobs: i64 = archive.connection.query_row("SELECT count(*) FROM blob", [], |row| row.get(0)).unwrap();
+    let blobs: i64 = archive
+        .connection
+        .query_row("SELECT count(*) FROM blob", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(blobs, 2);
 }
 
@@ -85,7 +105,10 @@ fn names_of_runs_are_plain_and_differ() {
     let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
     for name in ["grid-bfs", "", "../../x", "Ünïcode\n", &"long".repeat(50)] {
         let id = archive.create_run(&header(name)).unwrap();
-        let plain = id.as_str().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        let plain = id
+            .as_str()
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         assert!(plain && id.as_str().len() <= 45, "{id}");
     }
     assert_eq!(archive.runs().unwrap().len(), 5);
@@ -115,11 +138,17 @@ fn the_views_for_people_can_be_read() {
     let id = archive.create_run(&header("a")).unwrap();
     let sql = "INSERT INTO record VALUES (?, ?, 0, '{}', '')";
     for kind in ["node", "measurement"] {
-        archive.connection.execute(sql, [id.as_str(), kind]).unwrap();
+        archive
+            .connection
+            .execute(sql, [id.as_str(), kind])
+            .unwrap();
     }
     for view in ["node", "measurement"] {
         let count = format!("SELECT count(*) FROM {view}");
-        let count: i64 = archive.connection.query_row(&count, [], |row| row.get(0)).unwrap();
+        let count: i64 = archive
+            .connection
+            .query_row(&count, [], |row| row.get(0))
+            .unwrap();
         assert_eq!(count, 1, "{view}");
     }
 }

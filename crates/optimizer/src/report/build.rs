@@ -58,11 +58,16 @@ impl Report {
             evidence: conclusion.map(all_evidence).unwrap_or_default(),
             passed_over: conclusion.map(passed_over).unwrap_or_default(),
             winner: conclusion.and_then(|conclusion| winner(&record.tree, conclusion)),
-            changes: conclusion.map(|conclusion| changes(record, conclusion, texts)).unwrap_or_default(),
+            changes: conclusion
+                .map(|conclusion| changes(record, conclusion, texts))
+                .unwrap_or_default(),
             log: record
                 .log
                 .iter()
-                .map(|line| wire::LogLine { at: line.at.to_string(), text: line.text.clone() })
+                .map(|line| wire::LogLine {
+                    at: line.at.to_string(),
+                    text: line.text.clone(),
+                })
                 .collect(),
         }
     }
@@ -97,7 +102,12 @@ fn files(folder: &str, units: &[Unit]) -> Vec<wire::File> {
 }
 
 fn foundations(foundations: &Foundations) -> wire::Foundations {
-    let Foundations { fitness, self_check, noise, sandbox } = foundations;
+    let Foundations {
+        fitness,
+        self_check,
+        noise,
+        sandbox,
+    } = foundations;
     wire::Foundations {
         sandbox: wire::Sandbox {
             landlock: sandbox.landlock,
@@ -153,9 +163,17 @@ fn inputs(inputs: &inputs::Inputs) -> wire::Inputs {
     let dropped = inputs
         .dropped
         .iter()
-        .map(|dropped| wire::Dropped { name: dropped.name.clone(), reason: dropped.reason.clone() })
+        .map(|dropped| wire::Dropped {
+            name: dropped.name.clone(),
+            reason: dropped.reason.clone(),
+        })
         .collect();
-    wire::Inputs { coverage: inputs.coverage, cases, dropped, notes: inputs.notes.clone() }
+    wire::Inputs {
+        coverage: inputs.coverage,
+        cases,
+        dropped,
+        notes: inputs.notes.clone(),
+    }
 }
 
 fn budget(record: &RunRecord) -> Vec<wire::Spending> {
@@ -206,9 +224,12 @@ fn candidate(node: &Node) -> wire::Candidate {
                 reason: rejection.reason.clone(),
             },
             Outcome::Duplicate { of } => wire::Outcome::Duplicate { of: of.0 },
-            Outcome::Timed { speedup, seconds, .. } => {
-                wire::Outcome::Timed { speedup: *speedup, seconds: seconds.clone() }
-            }
+            Outcome::Timed {
+                speedup, seconds, ..
+            } => wire::Outcome::Timed {
+                speedup: *speedup,
+                seconds: seconds.clone(),
+            },
         },
         at_s: node.at_s,
     }
@@ -261,7 +282,11 @@ fn claim(kind: ClaimKind, comparison: &measure::Comparison) -> wire::Claim {
 }
 
 fn all_evidence(conclusion: &Conclusion) -> Vec<wire::Evidence> {
-    conclusion.evidence.iter().map(|(node, evidence)| one_evidence(*node, evidence)).collect()
+    conclusion
+        .evidence
+        .iter()
+        .map(|(node, evidence)| one_evidence(*node, evidence))
+        .collect()
 }
 
 fn one_evidence(node: NodeId, evidence: &evidence::Evidence) -> wire::Evidence {
@@ -277,7 +302,10 @@ fn one_evidence(node: NodeId, evidence: &evidence::Evidence) -> wire::Evidence {
         memory_fills: evidence.memory_fills as u64,
         sanitized_runs: evidence.sanitized_runs as u64,
         proof: evidence.proof.clone(),
-        rejected: evidence.rejection.as_ref().map(|rejection| rejection.reason.clone()),
+        rejected: evidence
+            .rejection
+            .as_ref()
+            .map(|rejection| rejection.reason.clone()),
     }
 }
 
@@ -285,7 +313,10 @@ fn passed_over(conclusion: &Conclusion) -> Vec<wire::PassedOver> {
     conclusion
         .passed_over
         .iter()
-        .map(|(node, why)| wire::PassedOver { candidate: node.0, why: why.clone() })
+        .map(|(node, why)| wire::PassedOver {
+            candidate: node.0,
+            why: why.clone(),
+        })
         .collect()
 }
 
@@ -308,15 +339,30 @@ fn changes(record: &RunRecord, conclusion: &Conclusion, texts: &Texts) -> Vec<wi
     if conclusion.winner == NodeId::ROOT {
         return changes;
     }
-    let winner = record.tree.get(conclusion.winner).map(|node| &node.candidate.artifact);
+    let winner = record
+        .tree
+        .get(conclusion.winner)
+        .map(|node| &node.candidate.artifact);
     if let Some(artifact) = winner.filter(|artifact| artifact.level == candidate::Level::Source) {
-        changes.extend(diff::changes(Level::Source, &record.header.program.units, &artifact.units));
+        changes.extend(diff::changes(
+            Level::Source,
+            &record.header.program.units,
+            &artifact.units,
+        ));
     }
     // A winner in assembly has no IR of its own.
     if !texts.winner_ir.is_empty() {
-        changes.extend(diff::changes(Level::Ir, &texts.baseline_ir, &texts.winner_ir));
+        changes.extend(diff::changes(
+            Level::Ir,
+            &texts.baseline_ir,
+            &texts.winner_ir,
+        ));
     }
-    changes.extend(diff::changes(Level::Assembly, &texts.baseline_assembly, &texts.winner_assembly));
+    changes.extend(diff::changes(
+        Level::Assembly,
+        &texts.baseline_assembly,
+        &texts.winner_assembly,
+    ));
     changes
 }
 

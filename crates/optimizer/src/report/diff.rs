@@ -19,11 +19,19 @@ const LONGEST: usize = 20_000;
 /// The differences at one level, the largest first.
 pub(super) fn changes(level: Level, before: &[Unit], after: &[Unit]) -> Vec<Change> {
     let (before, after) = (parts(level, before), parts(level, after));
-    let mut names: Vec<&str> = before.iter().chain(&after).map(|part| part.name.as_str()).collect();
+    let mut names: Vec<&str> = before
+        .iter()
+        .chain(&after)
+        .map(|part| part.name.as_str())
+        .collect();
     names.sort_unstable();
     names.dedup();
     let text = |parts: &[Unit], name: &str| {
-        parts.iter().find(|part| part.name == name).map(|part| part.text.clone()).unwrap_or_default()
+        parts
+            .iter()
+            .find(|part| part.name == name)
+            .map(|part| part.text.clone())
+            .unwrap_or_default()
     };
     let mut changes: Vec<Change> = names
         .into_iter()
@@ -52,9 +60,17 @@ fn change(level: Level, name: &str, before: &str, after: &str) -> Option<Change>
         return Some(change);
     }
     let diff = TextDiff::from_lines(before, after);
-    let with = |tag| diff.iter_all_changes().filter(|change| change.tag() == tag).count() as u64;
+    let with = |tag| {
+        diff.iter_all_changes()
+            .filter(|change| change.tag() == tag)
+            .count() as u64
+    };
     (change.added, change.removed) = (with(ChangeTag::Insert), with(ChangeTag::Delete));
-    let unified = diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(false).to_string();
+    let unified = diff
+        .unified_diff()
+        .context_radius(CONTEXT)
+        .missing_newline_hint(false)
+        .to_string();
     let mut lines = unified.lines();
     for line in lines.by_ref().take(MOST_LINES) {
         change.diff.push_str(line);
@@ -85,7 +101,9 @@ fn functions(listing: &str, functions: &[FunctionLines], readable: fn(&str) -> &
         .iter()
         .map(|function| {
             let lines = function.text(listing).lines().map(readable);
-            let lines = lines.filter(|line| !line.is_empty()).flat_map(|line| [line, "\n"]);
+            let lines = lines
+                .filter(|line| !line.is_empty())
+                .flat_map(|line| [line, "\n"]);
             Unit::new(&function.name, lines.collect::<String>())
         })
         .collect()
@@ -94,9 +112,19 @@ fn functions(listing: &str, functions: &[FunctionLines], readable: fn(&str) -> &
 /// A line of IR up to its metadata (", !tbaa !5"), attribute group (" #2") or comment ("; preds = %4").
 fn without_metadata(line: &str) -> &str {
     let line = line.split_once(", !").map_or(line, |(line, _)| line);
-    let line = line.split_once(" ; preds").map_or(line, |(line, _)| line).trim_end();
+    let line = line
+        .split_once(" ; preds")
+        .map_or(line, |(line, _)| line)
+        .trim_end();
     match line.rsplit_once(" #") {
-        Some((rest, group)) if group.trim_end_matches(" {").bytes().all(|b| b.is_ascii_digit()) => rest,
+        Some((rest, group))
+            if group
+                .trim_end_matches(" {")
+                .bytes()
+                .all(|b| b.is_ascii_digit()) =>
+        {
+            rest
+        }
         _ => line,
     }
 }
@@ -104,7 +132,11 @@ fn without_metadata(line: &str) -> &str {
 /// A line of assembly, unless it is a directive.
 fn without_directive(line: &str) -> &str {
     let word = line.trim_start();
-    if word.starts_with('.') && !word.ends_with(':') { "" } else { line }
+    if word.starts_with('.') && !word.ends_with(':') {
+        ""
+    } else {
+        line
+    }
 }
 
 #[cfg(test)]
@@ -123,11 +155,21 @@ mod tests {
 
     #[test]
     fn only_changed_functions_are_shown() {
-        let after = BEFORE.replace("!tbaa !5", "!tbaa !7").replace("#2 {", "#3 {").replace("ret i32 %2", "ret i32 7");
+        let after = BEFORE
+            .replace("!tbaa !5", "!tbaa !7")
+            .replace("#2 {", "#3 {")
+            .replace("ret i32 %2", "ret i32 7");
         let found = changes(Level::Ir, &ir(BEFORE), &ir(&after));
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].name.as_str(), found[0].added, found[0].removed), ("f", 1, 1));
-        assert!(found[0].diff.contains("\n-  ret i32 %2\n+  ret i32 7\n"), "{}", found[0].diff);
+        assert_eq!(
+            (found[0].name.as_str(), found[0].added, found[0].removed),
+            ("f", 1, 1)
+        );
+        assert!(
+            found[0].diff.contains("\n-  ret i32 %2\n+  ret i32 7\n"),
+            "{}",
+            found[0].diff
+        );
         assert_eq!(changes(Level::Ir, &ir(BEFORE), &ir(BEFORE)), []);
     }
 
@@ -142,7 +184,11 @@ mod tests {
                 ),
             )]
         };
-        let found = changes(Level::Assembly, &text("\tincl\t%eax\n"), &text("\taddl\t$2, %eax  # two\n"));
+        let found = changes(
+            Level::Assembly,
+            &text("\tincl\t%eax\n"),
+            &text("\taddl\t$2, %eax  # two\n"),
+        );
         insta::assert_snapshot!(found[0].diff, @r"
         @@ -1,4 +1,4 @@
          f:
@@ -161,7 +207,10 @@ mod tests {
         assert_eq!(found.cut_lines, 2_001 - MOST_LINES as u64);
         assert_eq!((found.added, found.removed), (1_000, 1_000));
         let vast = &changes(Level::Source, &many("a", 1), &many("b", LONGEST + 1))[0];
-        assert_eq!((vast.diff.as_str(), vast.cut_lines), ("", LONGEST as u64 + 2));
+        assert_eq!(
+            (vast.diff.as_str(), vast.cut_lines),
+            ("", LONGEST as u64 + 2)
+        );
     }
 
     proptest! {

@@ -30,7 +30,9 @@ pub(super) fn of_cases(inputs: &Inputs) -> Vec<Named<'_>> {
         for case in cases {
             let path = format!("inputs/{}/{}", list.folder(), plain(&case.name));
             let numbered = (2..).map(|number| format!("{path}-{number}"));
-            let free = std::iter::once(path.clone()).chain(numbered).find(|path| !taken.contains(path));
+            let free = std::iter::once(path.clone())
+                .chain(numbered)
+                .find(|path| !taken.contains(path));
             let path = free.unwrap_or(path);
             taken.insert(path.clone());
             named.push(Named { list, path, case });
@@ -41,7 +43,13 @@ pub(super) fn of_cases(inputs: &Inputs) -> Vec<Named<'_>> {
 
 /// A name that is one plain file name anywhere.
 pub(super) fn plain(name: &str) -> String {
-    let allowed = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '_' };
+    let allowed = |c: char| {
+        if c.is_ascii_alphanumeric() || "._+-".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let plain: String = name.chars().map(allowed).take(LONGEST).collect();
     match plain.trim_start_matches(['.', '-']) {
         "" => "unnamed".to_owned(),
@@ -61,7 +69,10 @@ mod tests {
             name: name.to_owned(),
             arguments: Vec::new(),
             input: Vec::new(),
-            expected: Expected { stdout: Vec::new(), status: 0 },
+            expected: Expected {
+                stdout: Vec::new(),
+                status: 0,
+            },
             origin: Origin::User,
         }
     }

@@ -15,8 +15,16 @@ use crate::archive::RunRecord;
 use crate::tree::NodeId;
 
 /// What an output folder holds at most: `build` is where the script and the Makefile rule put the executable.
-const NAMES: [&str; 8] =
-    ["report.json", "report.html", "rebuild.sh", "winner.mk", "winner", "original", "inputs", "build"];
+const NAMES: [&str; 8] = [
+    "report.json",
+    "report.html",
+    "rebuild.sh",
+    "winner.mk",
+    "winner",
+    "original",
+    "inputs",
+    "build",
+];
 
 /// The output folder cannot be written. Whatever was there is unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -76,16 +84,25 @@ pub fn write(
         partial.write(&format!("{path}.in"), &case.input)?;
         partial.write(&format!("{path}.out"), &case.expected.stdout)?;
         if !case.arguments.is_empty() {
-            let lines: String = case.arguments.iter().flat_map(|argument| [argument, "\n"]).collect();
+            let lines: String = case
+                .arguments
+                .iter()
+                .flat_map(|argument| [argument, "\n"])
+                .collect();
             partial.write(&format!("{path}.args"), lines.as_bytes())?;
         }
     }
-    let node = report.winner.as_ref().and_then(|winner| record.tree.get(NodeId(winner.candidate)));
+    let node = report
+        .winner
+        .as_ref()
+        .and_then(|winner| record.tree.get(NodeId(winner.candidate)));
     if let (Some(winner), Some(node)) = (&report.winner, node) {
         partial.units("winner", &node.candidate.artifact.units)?;
         if let Some(profile) = profile {
-            let bytes = fs::read(profile)
-                .map_err(|source| OutputError::Io { path: profile.to_owned(), source })?;
+            let bytes = fs::read(profile).map_err(|source| OutputError::Io {
+                path: profile.to_owned(),
+                source,
+            })?;
             partial.write(PROFILE_FILE, &bytes)?;
         }
         let script = script::rebuild(report, winner, texts, toolchain.found());
@@ -106,17 +123,32 @@ struct Place {
 
 impl Place {
     fn find(output: &Path) -> Result<Self, OutputError> {
-        let failed = |source| OutputError::Io { path: output.to_owned(), source };
-        let taken = |what: String| OutputError::Taken { path: output.to_owned(), what };
+        let failed = |source| OutputError::Io {
+            path: output.to_owned(),
+            source,
+        };
+        let taken = |what: String| OutputError::Taken {
+            path: output.to_owned(),
+            what,
+        };
         let exists = fs::symlink_metadata(output).is_ok();
         // The folder itself, not a link to it or "." within it.
-        let path = if exists { fs::canonicalize(output) } else { std::path::absolute(output) };
+        let path = if exists {
+            fs::canonicalize(output)
+        } else {
+            std::path::absolute(output)
+        };
         let path = path.map_err(failed)?;
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(taken("is no place for an output".to_owned()));
         };
         let (parent, name) = (parent.to_owned(), name.to_string_lossy().into_owned());
-        let place = Self { path, parent, name, is_replaced: false };
+        let place = Self {
+            path,
+            parent,
+            name,
+            is_replaced: false,
+        };
         if !exists {
             return Ok(place);
         }
@@ -136,8 +168,13 @@ impl Place {
             return Err(taken("is there and no output of whittle".to_owned()));
         }
         match entries.iter().find(|name| !NAMES.contains(&name.as_str())) {
-            Some(stranger) => Err(taken(format!("holds {stranger}, which whittle did not write"))),
-            None => Ok(Self { is_replaced: true, ..place }),
+            Some(stranger) => Err(taken(format!(
+                "holds {stranger}, which whittle did not write"
+            ))),
+            None => Ok(Self {
+                is_replaced: true,
+                ..place
+            }),
         }
     }
 }
@@ -160,7 +197,10 @@ struct Partial {
 
 impl Partial {
     fn create(place: &Place) -> Result<Self, OutputError> {
-        let failed = |path: &Path, source| OutputError::Io { path: path.to_owned(), source };
+        let failed = |path: &Path, source| OutputError::Io {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(&place.parent).map_err(|source| failed(&place.parent, source))?;
         let path = beside(place, "partial");
         // With the permissions that the user's other folders get.
@@ -174,7 +214,10 @@ impl Partial {
             fs::create_dir_all(path.parent().unwrap_or(&self.path))?;
             fs::write(&path, bytes)
         };
-        write().map_err(|source| OutputError::Io { path: path.clone(), source })
+        write().map_err(|source| OutputError::Io {
+            path: path.clone(),
+            source,
+        })
     }
 
     fn units(&self, folder: &str, units: &[Unit]) -> Result<(), OutputError> {
@@ -192,7 +235,10 @@ impl Partial {
 
     /// Takes the output's name; an earlier output is set aside first and removed last.
     fn move_to(self, place: &Place) -> Result<(), OutputError> {
-        let failed = |source| OutputError::Io { path: place.path.clone(), source };
+        let failed = |source| OutputError::Io {
+            path: place.path.clone(),
+            source,
+        };
         let old = place.is_replaced.then(|| beside(place, "old"));
         if let Some(old) = &old {
             fs::rename(&place.path, old).map_err(failed)?;

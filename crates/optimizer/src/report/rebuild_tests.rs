@@ -39,7 +39,8 @@ fn toolchain() -> &'static (tempfile::TempDir, Toolchain) {
     static TOOLCHAIN: OnceLock<(tempfile::TempDir, Toolchain)> = OnceLock::new();
     TOOLCHAIN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let found = Found::find(None).expect("the tests need LLVM 16 or newer: cargo xtask test installs it");
+        let found = Found::find(None)
+            .expect("the tests need LLVM 16 or newer: cargo xtask test installs it");
         let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
         let toolchain = Toolchain::new(found, sandbox, store).unwrap();
@@ -55,15 +56,28 @@ fn node(id: u32, candidate: Candidate) -> Node {
         change: String::new(),
         note: serde_json::Value::Null,
         candidate,
-        outcome: Outcome::Timed { code: Digest::of(&[]), speedup: 1.0, seconds: Vec::new() },
+        outcome: Outcome::Timed {
+            code: Digest::of(&[]),
+            speedup: 1.0,
+            seconds: Vec::new(),
+        },
         at_s: 0.0,
     }
 }
 
 fn record(program: &Program, winner: &Candidate) -> RunRecord {
-    let artifact = Artifact { level: Level::Source, units: program.units.clone() };
-    let recipe = Recipe { front_end: program.o3_flags(), ..Recipe::default() };
-    let nodes = vec![node(0, Candidate { artifact, recipe }), node(1, winner.clone())];
+    let artifact = Artifact {
+        level: Level::Source,
+        units: program.units.clone(),
+    };
+    let recipe = Recipe {
+        front_end: program.o3_flags(),
+        ..Recipe::default()
+    };
+    let nodes = vec![
+        node(0, Candidate { artifact, recipe }),
+        node(1, winner.clone()),
+    ];
     RunRecord {
         started: jiff::Timestamp::UNIX_EPOCH,
         version: "0".to_owned(),
@@ -78,7 +92,12 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
                 margin: 0.01,
                 fp_tolerance: None,
             },
-            machine: Machine { cpu: String::new(), cores: 1, kernel: String::new(), llvm: String::new() },
+            machine: Machine {
+                cpu: String::new(),
+                cores: 1,
+                kernel: String::new(),
+                llvm: String::new(),
+            },
         },
         state: RunState::Finished,
         foundations: None,
@@ -86,7 +105,10 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
         tree: Tree::from_nodes(nodes).unwrap(),
         ledger: Ledger::default(),
         measurements: Vec::new(),
-        conclusion: Some(Conclusion { winner: NodeId(1), ..Conclusion::default() }),
+        conclusion: Some(Conclusion {
+            winner: NodeId(1),
+            ..Conclusion::default()
+        }),
         message: None,
         log: Vec::new(),
     }
@@ -97,11 +119,21 @@ fn measured_and_written(level: Level, recipe: Recipe, folder: &Path) -> (Vec<u8>
     let (_, toolchain) = toolchain();
     let program = program();
     let input = SealedInput::new(b"40\n").unwrap();
-    let training = vec![Workload { name: "forty".to_owned(), arguments: Vec::new(), input }];
+    let training = vec![Workload {
+        name: "forty".to_owned(),
+        arguments: Vec::new(),
+        input,
+    }];
     let builder = Builder::new(toolchain, &program, training);
     let source = Candidate {
-        artifact: Artifact { level: Level::Source, units: program.units.clone() },
-        recipe: Recipe { front_end: recipe.front_end.clone(), ..Recipe::default() },
+        artifact: Artifact {
+            level: Level::Source,
+            units: program.units.clone(),
+        },
+        recipe: Recipe {
+            front_end: recipe.front_end.clone(),
+            ..Recipe::default()
+        },
     };
     let lowered: Built = builder.build(&source).unwrap();
     let units = match level {
@@ -109,36 +141,73 @@ fn measured_and_written(level: Level, recipe: Recipe, folder: &Path) -> (Vec<u8>
         Level::Ir => lowered.ir,
         Level::Assembly => lowered.assembly,
     };
-    let candidate = Candidate { artifact: Artifact { level, units }, recipe };
+    let candidate = Candidate {
+        artifact: Artifact { level, units },
+        recipe,
+    };
     let built = builder.build(&candidate).unwrap();
-    let executable = builder.link(&built, &candidate.recipe, 1).unwrap().remove(0);
+    let executable = builder
+        .link(&built, &candidate.recipe, 1)
+        .unwrap()
+        .remove(0);
     let expected = std::fs::read(&executable.path).unwrap();
 
     let record = record(&program, &candidate);
-    let texts = Texts { winner_ir: built.ir, winner_assembly: built.assembly, ..Texts::default() };
+    let texts = Texts {
+        winner_ir: built.ir,
+        winner_assembly: built.assembly,
+        ..Texts::default()
+    };
     let id: RunId = serde_json::from_value("19700101-0000-two-files-0000".into()).unwrap();
     let report = Report::new(&id, &record, &texts);
-    let profile = candidate.recipe.profile.then(|| builder.profile().unwrap().path.clone());
+    let profile = candidate
+        .recipe
+        .profile
+        .then(|| builder.profile().unwrap().path.clone());
     let output = folder.join("out put");
-    super::write(&output, &report, &record, &texts, profile.as_deref(), toolchain).unwrap();
+    super::write(
+        &output,
+        &report,
+        &record,
+        &texts,
+        profile.as_deref(),
+        toolchain,
+    )
+    .unwrap();
     (expected, output)
 }
 
 fn run(command: &mut Command) -> String {
     let out = command.output().unwrap();
-    assert!(out.status.success(), "{command:?}: {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     String::from_utf8(out.stdout).unwrap()
 }
 
 fn check(level: Level, recipe: Recipe) {
     let folder = tempfile::tempdir().unwrap();
     let (expected, output) = measured_and_written(level, recipe, folder.path());
-    let printed = run(Command::new("sh").arg(output.join("rebuild.sh")).current_dir("/"));
+    let printed = run(Command::new("sh")
+        .arg(output.join("rebuild.sh"))
+        .current_dir("/"));
     let executable = PathBuf::from(printed.lines().last().unwrap());
-    assert_eq!(executable, std::fs::canonicalize(&output).unwrap().join("build/two_files"));
-    assert!(std::fs::read(&executable).unwrap() == expected, "the script builds something else");
+    assert_eq!(
+        executable,
+        std::fs::canonicalize(&output)
+            .unwrap()
+            .join("build/two_files")
+    );
+    assert!(
+        std::fs::read(&executable).unwrap() == expected,
+        "the script builds something else"
+    );
     // And elsewhere, by a relative name.
-    let printed = run(Command::new("sh").args(["out put/rebuild.sh", "copy"]).current_dir(folder.path()));
+    let printed = run(Command::new("sh")
+        .args(["out put/rebuild.sh", "copy"])
+        .current_dir(folder.path()));
     assert_eq!(printed.lines().last(), folder.path().join("copy").to_str());
     assert!(std::fs::read(folder.path().join("copy")).unwrap() == expected);
 }
@@ -148,7 +217,10 @@ fn strings(flags: &[&str]) -> Vec<String> {
 }
 
 fn o3() -> Recipe {
-    Recipe { front_end: program().o3_flags(), ..Recipe::default() }
+    Recipe {
+        front_end: program().o3_flags(),
+        ..Recipe::default()
+    }
 }
 
 #[test]
@@ -173,13 +245,26 @@ fn every_step_with_flags_of_its_own() {
 
 #[test]
 fn a_profile_and_the_hosts_instructions() {
-    check(Level::Source, Recipe { profile: true, host: true, ..o3() });
+    check(
+        Level::Source,
+        Recipe {
+            profile: true,
+            host: true,
+            ..o3()
+        },
+    );
 }
 
 #[test]
 fn ir_as_it_is_and_optimized_again() {
     check(Level::Ir, o3());
-    check(Level::Ir, Recipe { pipeline: Some("function(instcombine,simplifycfg)".to_owned()), ..o3() });
+    check(
+        Level::Ir,
+        Recipe {
+            pipeline: Some("function(instcombine,simplifycfg)".to_owned()),
+            ..o3()
+        },
+    );
 }
 
 #[test]
@@ -197,10 +282,21 @@ fn make_builds_it_once() {
     // make cannot have blanks in names.
     let plain = folder.path().join("plain");
     std::fs::rename(output, &plain).unwrap();
-    std::fs::write(folder.path().join("Makefile"), "include plain/winner.mk\nall: $(WHITTLE_WINNER)\n").unwrap();
-    let make = || run(Command::new("make").arg("all").env("LC_ALL", "C").current_dir(folder.path()));
+    std::fs::write(
+        folder.path().join("Makefile"),
+        "include plain/winner.mk\nall: $(WHITTLE_WINNER)\n",
+    )
+    .unwrap();
+    let make = || {
+        run(Command::new("make")
+            .arg("all")
+            .env("LC_ALL", "C")
+            .current_dir(folder.path()))
+    };
     make();
     assert!(std::fs::read(plain.join("build/two_files")).unwrap() == expected);
     assert!(make().contains("Nothing to be done"));
-    run(Command::new("make").args(["-B", "-f", "winner.mk"]).current_dir(&plain));
+    run(Command::new("make")
+        .args(["-B", "-f", "winner.mk"])
+        .current_dir(&plain));
 }

@@ -28,8 +28,12 @@ pub(super) fn changes(original: &Candidate, candidate: &Candidate) -> Vec<String
         words.push("merges all modules into one whole program before the middle end".to_owned());
     }
     if let Some(pipeline) = &new.pipeline {
-        let passes = pipeline.parse().map_or(0, |pipeline: Pipeline| pipeline.passes().len());
-        words.push(format!("runs a pass pipeline of its own ({passes} passes) in place of clang's"));
+        let passes = pipeline
+            .parse()
+            .map_or(0, |pipeline: Pipeline| pipeline.passes().len());
+        words.push(format!(
+            "runs a pass pipeline of its own ({passes} passes) in place of clang's"
+        ));
     }
     words.extend(flags("middle end", &old.middle_end, &new.middle_end));
     words.extend(flags("back end", &old.back_end, &new.back_end));
@@ -40,13 +44,19 @@ pub(super) fn changes(original: &Candidate, candidate: &Candidate) -> Vec<String
 /// "middle end: adds -a -b, drops -c".
 fn flags(step: &str, old: &[String], new: &[String]) -> Option<String> {
     let missing_in = |list: &[String], other: &[String]| -> Vec<String> {
-        list.iter().filter(|flag| !other.contains(flag)).cloned().collect()
+        list.iter()
+            .filter(|flag| !other.contains(flag))
+            .cloned()
+            .collect()
     };
-    let parts: Vec<String> = [("adds", missing_in(new, old)), ("drops", missing_in(old, new))]
-        .into_iter()
-        .filter(|(_, flags)| !flags.is_empty())
-        .map(|(verb, flags)| format!("{verb} {}", flags.join(" ")))
-        .collect();
+    let parts: Vec<String> = [
+        ("adds", missing_in(new, old)),
+        ("drops", missing_in(old, new)),
+    ]
+    .into_iter()
+    .filter(|(_, flags)| !flags.is_empty())
+    .map(|(verb, flags)| format!("{verb} {}", flags.join(" ")))
+    .collect();
     match parts.as_slice() {
         [] if old != new => Some(format!("{step}: {} in this order", new.join(" "))),
         [] => None,
@@ -60,7 +70,13 @@ mod tests {
     use crate::candidate::{Artifact, Recipe};
 
     fn candidate(level: Level, recipe: Recipe) -> Candidate {
-        Candidate { artifact: Artifact { level, units: Vec::new() }, recipe }
+        Candidate {
+            artifact: Artifact {
+                level,
+                units: Vec::new(),
+            },
+            recipe,
+        }
     }
 
     #[test]
@@ -95,7 +111,12 @@ mod tests {
 
     #[test]
     fn the_order_of_flags_counts() {
-        let strings = |flags: &[&str]| flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>();
+        let strings = |flags: &[&str]| {
+            flags
+                .iter()
+                .map(|flag| (*flag).to_owned())
+                .collect::<Vec<_>>()
+        };
         let text = flags("link", &strings(&["-a", "-b"]), &strings(&["-b", "-a"]));
         assert_eq!(text.as_deref(), Some("link: -b -a in this order"));
     }

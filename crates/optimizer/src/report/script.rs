@@ -24,12 +24,18 @@ const IR_ALWAYS: &str = "-S -preserve-ll-uselistorder";
 const LIBRARIES: &str = "-Wl,--push-state,--as-needed -lm -Wl,--pop-state";
 
 /// The tools that a script calls, by variable.
-const TOOLS: [(&str, Tool); 4] =
-    [("clang", Tool::Clang), ("opt", Tool::Opt), ("llc", Tool::Llc), ("llvm_link", Tool::LlvmLink)];
+const TOOLS: [(&str, Tool); 4] = [
+    ("clang", Tool::Clang),
+    ("opt", Tool::Opt),
+    ("llc", Tool::Llc),
+    ("llvm_link", Tool::LlvmLink),
+];
 
 /// The script. `winner_ir` in the texts says for which relocation model each module was compiled.
 pub(super) fn rebuild(report: &Report, winner: &Winner, texts: &Texts, found: &Found) -> String {
-    let mut script = Script { out: head(report, winner, found) };
+    let mut script = Script {
+        out: head(report, winner, found),
+    };
     let modules = match winner.level {
         Level::Assembly => Vec::new(),
         Level::Ir => script.middle_end(winner, units(winner)),
@@ -48,8 +54,11 @@ pub(super) fn rebuild(report: &Report, winner: &Winner, texts: &Texts, found: &F
 
 /// The rule for make.
 pub(super) fn makefile(report: &Report, winner: &Winner) -> String {
-    let files: Vec<String> =
-        winner.files.iter().map(|file| format!("$(WHITTLE_FOLDER){}", file.path)).collect();
+    let files: Vec<String> = winner
+        .files
+        .iter()
+        .map(|file| format!("$(WHITTLE_FOLDER){}", file.path))
+        .collect();
     format!(
         "# Builds the winner of whittle's run {run}.\n\
          # In a Makefile: include this file, and let what needs the program depend on $(WHITTLE_WINNER).\n\
@@ -96,7 +105,11 @@ fn head(report: &Report, winner: &Winner, found: &Found) -> String {
         plain(&report.program.name)
     );
     for (variable, tool) in TOOLS {
-        let path = found.path(tool).unwrap_or(Path::new(tool.name())).display().to_string();
+        let path = found
+            .path(tool)
+            .unwrap_or(Path::new(tool.name()))
+            .display()
+            .to_string();
         let _ = writeln!(
             head,
             "{variable}=${{prefix:+$prefix/bin/{name}}}; {variable}=${{{variable}:-{path}}}",
@@ -136,7 +149,11 @@ impl Script {
     }
 
     fn call(&mut self, tool: &str, arguments: &[&str]) {
-        let arguments: Vec<&str> = arguments.iter().copied().filter(|part| !part.is_empty()).collect();
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .copied()
+            .filter(|part| !part.is_empty())
+            .collect();
         let _ = writeln!(self.out, "\"${tool}\" {}", arguments.join(" "));
     }
 
@@ -171,10 +188,14 @@ impl Script {
         if let Some(pipeline) = &recipe.pipeline {
             let _ = writeln!(self.out, "pipeline={}", quote(pipeline));
         } else {
-            self.out.push_str("# clang's own pipeline for these flags\n");
+            self.out
+                .push_str("# clang's own pipeline for these flags\n");
             let print = "-mllvm -print-pipeline-passes -c -x c /dev/null -o /dev/null";
             let flags = front_end_flags(winner);
-            let _ = writeln!(self.out, "pipeline=$(\"$clang\" {CLANG_ALWAYS} {flags} {print})");
+            let _ = writeln!(
+                self.out,
+                "pipeline=$(\"$clang\" {CLANG_ALWAYS} {flags} {print})"
+            );
         }
         let mut flags = quoted(&recipe.middle_end);
         if recipe.profile {
@@ -185,7 +206,17 @@ impl Script {
             .zip(modules)
             .map(|(index, module)| {
                 let better = format!(".build/{index}.opt.ll");
-                self.call("opt", &[IR_ALWAYS, "\"-passes=$pipeline\"", flags.trim(), &module, "-o", &better]);
+                self.call(
+                    "opt",
+                    &[
+                        IR_ALWAYS,
+                        "\"-passes=$pipeline\"",
+                        flags.trim(),
+                        &module,
+                        "-o",
+                        &better,
+                    ],
+                );
                 better
             })
             .collect()
@@ -194,17 +225,39 @@ impl Script {
     fn back_end(&mut self, winner: &Winner, modules: &[String], texts: &[Unit]) -> Vec<String> {
         self.step("IR to assembly");
         let own = &winner.recipe.back_end;
-        let has = |prefix: &str| own.iter().any(|flag| flag.trim_start_matches('-').starts_with(prefix));
+        let has = |prefix: &str| {
+            own.iter()
+                .any(|flag| flag.trim_start_matches('-').starts_with(prefix))
+        };
         (0..)
             .zip(modules)
             .map(|(index, module)| {
                 let text = texts.get(index).map_or("", |unit| unit.text.as_str());
-                let model = if text.contains("!\"PIC Level\"") { "pic" } else { "static" };
-                let model = if has("relocation-model") { String::new() } else { format!("-relocation-model={model}") };
+                let model = if text.contains("!\"PIC Level\"") {
+                    "pic"
+                } else {
+                    "static"
+                };
+                let model = if has("relocation-model") {
+                    String::new()
+                } else {
+                    format!("-relocation-model={model}")
+                };
                 let level = if has("O") { "" } else { "-O3" };
                 let significance = if has("addrsig") { "" } else { "-addrsig" };
                 let assembly = format!(".build/{index}.s");
-                self.call("llc", &[level, &model, significance, &quoted(own), module, "-o", &assembly]);
+                self.call(
+                    "llc",
+                    &[
+                        level,
+                        &model,
+                        significance,
+                        &quoted(own),
+                        module,
+                        "-o",
+                        &assembly,
+                    ],
+                );
                 assembly
             })
             .collect()
@@ -221,7 +274,8 @@ impl Script {
             })
             .collect();
         let all = program.iter().chain(&winner.recipe.link).cloned();
-        let (libraries, flags): (Vec<String>, Vec<String>) = all.partition(|flag| flag.starts_with("-l"));
+        let (libraries, flags): (Vec<String>, Vec<String>) =
+            all.partition(|flag| flag.starts_with("-l"));
         self.call(
             "clang",
             &[
@@ -249,7 +303,11 @@ fn front_end_flags(winner: &Winner) -> String {
 }
 
 fn quoted(flags: &[String]) -> String {
-    flags.iter().map(|flag| quote(flag)).collect::<Vec<_>>().join(" ")
+    flags
+        .iter()
+        .map(|flag| quote(flag))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// One word for a shell, whatever is in it.
@@ -263,7 +321,9 @@ fn quote(word: &str) -> String {
 
 /// A comment ends with its line.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

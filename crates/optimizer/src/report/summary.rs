@@ -7,7 +7,11 @@ use super::words;
 
 /// What `whittle optimize` says in the end, and `whittle show`: the result, then what it rests on. Plain text.
 pub fn summary(report: &Report) -> String {
-    let mut text = format!("{}: {}\n", one_line(&report.program.name), one_line(&report.sentence));
+    let mut text = format!(
+        "{}: {}\n",
+        one_line(&report.program.name),
+        one_line(&report.sentence)
+    );
     let mut row = |name: &str, value: String| {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {name:<12}{}", one_line(&value));
@@ -16,7 +20,11 @@ pub fn summary(report: &Report) -> String {
         row(name(claim.kind), statement(claim));
     }
     if let Some(winner) = report.winner.as_ref().filter(|winner| winner.candidate > 0) {
-        let path = winner.path.iter().skip(1).filter_map(|id| report.candidate(*id));
+        let path = winner
+            .path
+            .iter()
+            .skip(1)
+            .filter_map(|id| report.candidate(*id));
         for (index, step) in path.enumerate() {
             let name = if index == 0 { "changed" } else { "" };
             row(name, format!("#{} {}", step.id, step.change));
@@ -33,7 +41,13 @@ pub fn summary(report: &Report) -> String {
         row("tried", tried(report));
     }
     if let Some(foundations) = &report.foundations {
-        row("noise", format!("±{} between equal programs on this machine", words::percent(foundations.noise.half_width)));
+        row(
+            "noise",
+            format!(
+                "±{} between equal programs on this machine",
+                words::percent(foundations.noise.half_width)
+            ),
+        );
         for lowered in &foundations.fitness.lowered {
             row("note", lowered.clone());
         }
@@ -44,7 +58,9 @@ pub fn summary(report: &Report) -> String {
 
 /// Control characters of a hostile program do nothing to the terminal.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn name(kind: ClaimKind) -> &'static str {
@@ -74,11 +90,17 @@ fn statement(claim: &Claim) -> String {
         format!(", slower on {}", claim.slower_on.join(", "))
     };
     let range = format!("({})", words::interval(claim.interval, claim.ratio));
-    format!("{:<7} {range:<16} {verdict}{slower}: {what}", words::ratio(claim.ratio))
+    format!(
+        "{:<7} {range:<16} {verdict}{slower}: {what}",
+        words::ratio(claim.ratio)
+    )
 }
 
 fn ladder(evidence: &Evidence) -> String {
-    let mut parts = vec![format!("{} visible and {} held-out tests", evidence.visible_tests, evidence.held_out_tests)];
+    let mut parts = vec![format!(
+        "{} visible and {} held-out tests",
+        evidence.visible_tests, evidence.held_out_tests
+    )];
     let mut add = |number: u64, what: &str| {
         if number > 0 {
             parts.push(format!("{} {what}", words::count(number)));
@@ -90,13 +112,19 @@ fn ladder(evidence: &Evidence) -> String {
     add(evidence.sanitized_runs, "sanitized runs");
     add(evidence.compared_timing_runs, "timing runs compared");
     parts.extend(evidence.proof.clone());
-    let rung = evidence.rung.map(|rung| format!("rung {rung} of 4: ")).unwrap_or_default();
+    let rung = evidence
+        .rung
+        .map(|rung| format!("rung {rung} of 4: "))
+        .unwrap_or_default();
     format!("{rung}{}", parts.join(", "))
 }
 
 fn tried(report: &Report) -> String {
     let [timed, duplicates, rejected] = report.outcome_counts();
-    let spent = report.spent("seconds").map(|s| format!(" in {}", words::seconds(s))).unwrap_or_default();
+    let spent = report
+        .spent("seconds")
+        .map(|s| format!(" in {}", words::seconds(s)))
+        .unwrap_or_default();
     let total = timed + duplicates + rejected;
     format!(
         "{total} candidate{}{spent}: {timed} timed, {duplicates} with code that was there, {rejected} rejected",
@@ -112,7 +140,9 @@ impl Report {
 
     /// What is known of a candidate's rightness.
     pub fn evidence_of(&self, candidate: u32) -> Option<&Evidence> {
-        self.evidence.iter().find(|evidence| evidence.candidate == candidate)
+        self.evidence
+            .iter()
+            .find(|evidence| evidence.candidate == candidate)
     }
 
     /// The statement of this kind.
@@ -122,13 +152,22 @@ impl Report {
 
     /// What was spent of a resource.
     pub fn spent(&self, resource: &str) -> Option<f64> {
-        self.budget.iter().find(|spending| spending.resource == resource).map(|spending| spending.spent)
+        self.budget
+            .iter()
+            .find(|spending| spending.resource == resource)
+            .map(|spending| spending.spent)
     }
 
     /// How many candidates were timed, have code that was there already, and were rejected, the original left out.
     pub(super) fn outcome_counts(&self) -> [usize; 3] {
-        let tried = || self.candidates.iter().filter(|candidate| candidate.parent.is_some());
-        let with = |test: fn(&Outcome) -> bool| tried().filter(|candidate| test(&candidate.outcome)).count();
+        let tried = || {
+            self.candidates
+                .iter()
+                .filter(|candidate| candidate.parent.is_some())
+        };
+        let with = |test: fn(&Outcome) -> bool| {
+            tried().filter(|candidate| test(&candidate.outcome)).count()
+        };
         [
             with(|outcome| matches!(outcome, Outcome::Timed { .. })),
             with(|outcome| matches!(outcome, Outcome::Duplicate { .. })),

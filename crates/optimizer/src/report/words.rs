@@ -20,7 +20,12 @@ pub fn sentence(conclusion: &Conclusion) -> String {
         (Some(portable), host) => {
             let host = host
                 .as_ref()
-                .map(|host| format!("; with this host's instruction set {}", ratio(host.comparison.ratio)))
+                .map(|host| {
+                    format!(
+                        "; with this host's instruction set {}",
+                        ratio(host.comparison.ratio)
+                    )
+                })
                 .unwrap_or_default();
             format!("{}{host}", statement(conclusion, portable))
         }
@@ -77,7 +82,7 @@ pub(super) fn seconds(s: f64) -> String {
     let whole = s.round() as u64;
     match s {
         s if s >= 3600.0 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-        s if s >= 60.0 && whole % 60 == 0 => format!("{} min", whole / 60),
+        s if s >= 60.0 && whole.is_multiple_of(60) => format!("{} min", whole / 60),
         s if s >= 60.0 => format!("{} min {} s", whole / 60, whole % 60),
         s if s >= 10.0 => format!("{s:.1} s"),
         s if s >= 1.0 => format!("{s:.2} s"),
@@ -88,7 +93,13 @@ pub(super) fn seconds(s: f64) -> String {
 }
 
 fn three_digits(value: f64) -> String {
-    let decimals = if value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.decimals$}")
 }
 
@@ -97,7 +108,7 @@ pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -133,6 +144,18 @@ mod tests {
         assert_eq!(count(12_345_678), "12,345,678");
         assert_eq!(clock(89.4), "1:29");
         let times = [7_322.0, 300.0, 252.4, 59.99, 1.239, 0.0341, 0.000_87, 0.0].map(seconds);
-        assert_eq!(times, ["2 h 2 min", "5 min", "4 min 12 s", "60.0 s", "1.24 s", "34.1 ms", "870 µs", "0 s"]);
+        assert_eq!(
+            times,
+            [
+                "2 h 2 min",
+                "5 min",
+                "4 min 12 s",
+                "60.0 s",
+                "1.24 s",
+                "34.1 ms",
+                "870 µs",
+                "0 s"
+            ]
+        );
     }
 }

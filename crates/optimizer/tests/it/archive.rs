@@ -21,8 +21,12 @@ fn store() -> (tempfile::TempDir, Archive) {
 /// Writes a whole run step by step.
 pub(crate) fn write(archive: &mut Archive, record: &RunRecord) -> RunId {
     let id = archive.create_run(&record.header).unwrap();
-    archive.save_inputs(&id, record.inputs.as_ref().unwrap()).unwrap();
-    archive.save_foundations(&id, record.foundations.as_ref().unwrap()).unwrap();
+    archive
+        .save_inputs(&id, record.inputs.as_ref().unwrap())
+        .unwrap();
+    archive
+        .save_foundations(&id, record.foundations.as_ref().unwrap())
+        .unwrap();
     for node in record.tree.nodes() {
         archive.add_node(&id, node).unwrap();
     }
@@ -33,7 +37,9 @@ pub(crate) fn write(archive: &mut Archive, record: &RunRecord) -> RunId {
     for line in &record.log {
         archive.log(&id, &line.text).unwrap();
     }
-    archive.conclude(&id, record.conclusion.as_ref().unwrap()).unwrap();
+    archive
+        .conclude(&id, record.conclusion.as_ref().unwrap())
+        .unwrap();
     id
 }
 
@@ -54,7 +60,10 @@ fn everything_comes_back_from_another_opening() {
     let path = archive.path().to_owned();
     drop(archive);
     let archive = Archive::open(&path).unwrap();
-    assert_eq!(without_times(archive.load(&id).unwrap()), without_times(record));
+    assert_eq!(
+        without_times(archive.load(&id).unwrap()),
+        without_times(record)
+    );
 }
 
 #[test]
@@ -64,18 +73,33 @@ fn a_run_is_listed_with_its_result() {
     let finished = write(&mut archive, &record);
     let open = archive.create_run(&example::header()).unwrap();
     let failed = archive.create_run(&example::header()).unwrap();
-    archive.fail(&failed, "the program does not compile").unwrap();
+    archive
+        .fail(&failed, "the program does not compile")
+        .unwrap();
 
     let runs = archive.runs().unwrap();
     let ids: Vec<&RunId> = runs.iter().map(|run| &run.id).collect();
     assert_eq!(ids, [&failed, &open, &finished]);
     let states: Vec<RunState> = runs.iter().map(|run| run.state).collect();
-    assert_eq!(states, [RunState::Failed, RunState::Open, RunState::Finished]);
+    assert_eq!(
+        states,
+        [RunState::Failed, RunState::Open, RunState::Finished]
+    );
     assert_eq!(runs[0].result, "the program does not compile");
     assert_eq!((runs[1].nodes, runs[1].best), (0, None));
-    assert_eq!((runs[2].program.as_str(), runs[2].nodes, runs[2].best), ("signatures", 24, Some(2.183)));
-    assert!(runs[2].result.contains("1.31× faster than clang -O3"), "{}", runs[2].result);
-    assert_eq!(archive.load(&failed).unwrap().message.as_deref(), Some("the program does not compile"));
+    assert_eq!(
+        (runs[2].program.as_str(), runs[2].nodes, runs[2].best),
+        ("signatures", 24, Some(2.183))
+    );
+    assert!(
+        runs[2].result.contains("1.31× faster than clang -O3"),
+        "{}",
+        runs[2].result
+    );
+    assert_eq!(
+        archive.load(&failed).unwrap().message.as_deref(),
+        Some("the program does not compile")
+    );
     assert_eq!(archive.load(&open).unwrap().state, RunState::Open);
 }
 
@@ -98,7 +122,13 @@ fn a_node_is_replaced_by_its_later_state() {
 #[test]
 fn a_part_of_a_name_is_enough() {
     let (_folder, mut archive) = store();
-    assert!(archive.resolve("x").unwrap_err().to_string().contains("it is empty"));
+    assert!(
+        archive
+            .resolve("x")
+            .unwrap_err()
+            .to_string()
+            .contains("it is empty")
+    );
     let mut header = example::header();
     header.program.name = "alpha".to_owned();
     let alpha = archive.create_run(&header).unwrap();
@@ -109,13 +139,22 @@ fn a_part_of_a_name_is_enough() {
     assert_eq!(archive.resolve("alpha").unwrap(), alpha);
     assert_eq!(archive.resolve(&beta.as_str()[..18]).unwrap(), beta);
     let ambiguous = archive.resolve("2").unwrap_err().to_string();
-    assert!(ambiguous.contains(alpha.as_str()) && ambiguous.contains(beta.as_str()), "{ambiguous}");
+    assert!(
+        ambiguous.contains(alpha.as_str()) && ambiguous.contains(beta.as_str()),
+        "{ambiguous}"
+    );
     for nothing in ["", "gamma"] {
         let error = archive.resolve(nothing).unwrap_err().to_string();
-        assert!(error.contains(beta.as_str()) && error.contains("newest"), "{error}");
+        assert!(
+            error.contains(beta.as_str()) && error.contains("newest"),
+            "{error}"
+        );
     }
     let stranger: RunId = serde_json::from_value("nobody".into()).unwrap();
-    assert!(matches!(archive.load(&stranger), Err(ArchiveError::NoSuchRun { .. })));
+    assert!(matches!(
+        archive.load(&stranger),
+        Err(ArchiveError::NoSuchRun { .. })
+    ));
 }
 
 #[test]
@@ -124,7 +163,10 @@ fn a_run_that_is_worked_on_is_not_taken_over() {
     let id = archive.create_run(&example::header()).unwrap();
     let mut other = Archive::open(archive.path()).unwrap();
     let error = other.take_over(&id).unwrap_err().to_string();
-    assert!(error.contains(id.as_str()) && error.contains(&std::process::id().to_string()), "{error}");
+    assert!(
+        error.contains(id.as_str()) && error.contains(&std::process::id().to_string()),
+        "{error}"
+    );
     // Looking on is allowed.
     assert_eq!(other.load(&id).unwrap().state, RunState::Open);
 
@@ -133,8 +175,14 @@ fn a_run_that_is_worked_on_is_not_taken_over() {
     other.take_over(&id).unwrap();
     let record = other.load(&id).unwrap();
     assert_eq!((record.state, record.message), (RunState::Open, None));
-    assert_eq!(record.log[0].text, "goes on after it had failed: no more room");
-    assert!(matches!(archive.take_over(&id), Err(ArchiveError::InUse { .. })));
+    assert_eq!(
+        record.log[0].text,
+        "goes on after it had failed: no more room"
+    );
+    assert!(matches!(
+        archive.take_over(&id),
+        Err(ArchiveError::InUse { .. })
+    ));
     drop(other);
     archive.take_over(&id).unwrap();
 }
@@ -144,10 +192,16 @@ fn a_store_of_a_later_version_is_left_alone() {
     let (_folder, archive) = store();
     let path = archive.path().to_owned();
     drop(archive);
-    Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA user_version = 7")
+        .unwrap();
     let before = fs::read(&path).unwrap();
     let error = Archive::open(&path).unwrap_err();
-    assert!(matches!(error, ArchiveError::Newer { found: 7, .. }), "{error:?}");
+    assert!(
+        matches!(error, ArchiveError::Newer { found: 7, .. }),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("runs.sqlite") && error.to_string().contains("--store"));
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -156,7 +210,10 @@ fn a_store_of_a_later_version_is_left_alone() {
 fn another_programs_database_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("places.sqlite");
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE bookmarks (url TEXT)")
+        .unwrap();
     let before = fs::read(&path).unwrap();
     let error = Archive::open(&path).unwrap_err();
     assert!(matches!(error, ArchiveError::Foreign { .. }), "{error:?}");
@@ -172,7 +229,10 @@ fn a_place_that_cannot_be_is_named() {
     // Below a file nobody can write, not even root.
     let error = Archive::open(&file.join("runs.sqlite")).unwrap_err();
     assert!(matches!(error, ArchiveError::Open { .. }), "{error:?}");
-    assert!(error.to_string().contains("file") && error.to_string().contains("--store"), "{error}");
+    assert!(
+        error.to_string().contains("file") && error.to_string().contains("--store"),
+        "{error}"
+    );
     let error = Archive::open(folder.path()).unwrap_err();
     assert!(matches!(error, ArchiveError::Open { .. }), "{error:?}");
     assert_eq!(fs::read(&file).unwrap(), b"mine");
@@ -182,35 +242,51 @@ fn node(id: u32) -> impl Strategy<Value = Node> {
     use prop::num::f64::{NORMAL, SUBNORMAL, ZERO};
     // JSON has no infinities.
     let finite = NORMAL | SUBNORMAL | ZERO;
-    let Outcome::Timed { code, .. } = example::record(6, 1, 1).tree.nodes()[0].outcome.clone() else {
+    let Outcome::Timed { code, .. } = example::record(6, 1, 1).tree.nodes()[0].outcome.clone()
+    else {
         panic!("the original is always timed");
     };
-    let timed = (finite, prop::collection::vec(finite, 0..4)).prop_map(move |(speedup, seconds)| {
-        Outcome::Timed { code: code.clone(), speedup, seconds }
-    });
-    let outcome = prop_oneof![any::<u32>().prop_map(|of| Outcome::Duplicate { of: NodeId(of) }), timed];
+    let timed =
+        (finite, prop::collection::vec(finite, 0..4)).prop_map(move |(speedup, seconds)| {
+            Outcome::Timed {
+                code: code.clone(),
+                speedup,
+                seconds,
+            }
+        });
+    let outcome = prop_oneof![
+        any::<u32>().prop_map(|of| Outcome::Duplicate { of: NodeId(of) }),
+        timed
+    ];
     let example = example::record(6, 1, 1).tree.nodes()[1].clone();
-    (".*", ".*", any::<Option<i64>>(), outcome).prop_map(move |(agent, change, note, outcome)| Node {
-        id: NodeId(id),
-        parent: id.checked_sub(1).map(NodeId),
-        agent,
-        change,
-        note: serde_json::json!({ "note": note }),
-        outcome,
-        ..example.clone()
+    (".*", ".*", any::<Option<i64>>(), outcome).prop_map(move |(agent, change, note, outcome)| {
+        Node {
+            id: NodeId(id),
+            parent: id.checked_sub(1).map(NodeId),
+            agent,
+            change,
+            note: serde_json::json!({ "note": note }),
+            outcome,
+            ..example.clone()
+        }
     })
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    (".*", prop::collection::vec(".*", 0..3), any::<Vec<u8>>(), any::<Vec<u8>>(), any::<i32>()).prop_map(
-        |(name, arguments, input, stdout, status)| Case {
+    (
+        ".*",
+        prop::collection::vec(".*", 0..3),
+        any::<Vec<u8>>(),
+        any::<Vec<u8>>(),
+        any::<i32>(),
+    )
+        .prop_map(|(name, arguments, input, stdout, status)| Case {
             name,
             arguments,
             input,
             expected: Expected { stdout, status },
             origin: Origin::Generator,
-        },
-    )
+        })
 }
 
 proptest! {

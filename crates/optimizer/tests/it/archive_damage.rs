@@ -24,12 +24,17 @@ fn read(path: &Path, bytes: &[u8]) -> Result<Vec<RunRecord>, ArchiveError> {
     fs::write(path, bytes).unwrap();
     let result = Archive::open(path).and_then(|archive| {
         let runs = archive.runs()?;
-        runs.iter().map(|run| archive.load(&run.id).map(without_times)).collect()
+        runs.iter()
+            .map(|run| archive.load(&run.id).map(without_times))
+            .collect()
     });
     if let Err(error) = &result {
         let text = error.to_string();
         assert!(text.contains("runs.sqlite"), "{text}");
-        assert!(fs::read(path).unwrap() == bytes, "the file was changed: {text}");
+        assert!(
+            fs::read(path).unwrap() == bytes,
+            "the file was changed: {text}"
+        );
     }
     result
 }
@@ -44,12 +49,19 @@ fn flipped_bits_never_go_unseen() {
     for round in 0..400 {
         let mut bytes = sound.clone();
         // Every other round in the first page, where the file's structure is.
-        let range = if round % 2 == 0 { bytes.len() } else { 4_096.min(bytes.len()) };
+        let range = if round % 2 == 0 {
+            bytes.len()
+        } else {
+            4_096.min(bytes.len())
+        };
         let at = (chance.next() * range as f64) as usize + (chance.next() * 97.0) as usize;
         let at = at.min(bytes.len() - 1);
         bytes[at] ^= 1 << (round % 8);
         match read(&path, &bytes) {
-            Ok(runs) => assert!(runs == [record.clone()], "byte {at} of round {round} changed the run"),
+            Ok(runs) => assert!(
+                runs == [record.clone()],
+                "byte {at} of round {round} changed the run"
+            ),
             Err(_) => noticed += 1,
         }
     }
@@ -61,7 +73,19 @@ fn a_cut_off_file_is_damaged() {
     let (sound, record) = sound();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("runs.sqlite");
-    for length in [1, 15, 16, 99, 100, 511, 4_095, 4_096, 5_000, sound.len() / 2, sound.len() - 4_096] {
+    for length in [
+        1,
+        15,
+        16,
+        99,
+        100,
+        511,
+        4_095,
+        4_096,
+        5_000,
+        sound.len() / 2,
+        sound.len() - 4_096,
+    ] {
         assert!(read(&path, &sound[..length]).is_err(), "{length}");
     }
     // The last bytes of a page may be of no use.
@@ -76,8 +100,14 @@ fn noise_is_no_store() {
     let path = folder.path().join("runs.sqlite");
     let mut chance = Chance::new(3);
     let noise: Vec<u8> = (0..20_000).map(|_| (chance.next() * 256.0) as u8).collect();
-    assert!(matches!(read(&path, &noise), Err(ArchiveError::Foreign { .. })));
-    assert!(matches!(read(&path, b"runs, mostly"), Err(ArchiveError::Foreign { .. })));
+    assert!(matches!(
+        read(&path, &noise),
+        Err(ArchiveError::Foreign { .. })
+    ));
+    assert!(matches!(
+        read(&path, b"runs, mostly"),
+        Err(ArchiveError::Foreign { .. })
+    ));
     let with_header = [b"SQLite format 3\0".as_slice(), &noise].concat();
     assert!(read(&path, &with_header).is_err());
 }

@@ -15,14 +15,18 @@ const VICTIM: &str = "WHITTLE_TEST_STORE_TO_WRITE";
 /// Acts in the victim only: writes nodes as long as it lives and says so after each.
 #[test]
 fn victim() {
-    let Some(path) = std::env::var_os(VICTIM) else { return };
+    let Some(path) = std::env::var_os(VICTIM) else {
+        return;
+    };
     let mut archive = Archive::open(Path::new(&path)).unwrap();
     let id = archive.create_run(&example::header()).unwrap();
     let mut out = std::io::stdout();
     writeln!(out, "\nrun {id}").unwrap();
     for number in 0.. {
         archive.add_node(&id, &node(number)).unwrap();
-        archive.log(&id, &"x".repeat(number as usize % 5_000)).unwrap();
+        archive
+            .log(&id, &"x".repeat(number as usize % 5_000))
+            .unwrap();
         writeln!(out, "node {number}").unwrap();
         out.flush().unwrap();
     }
@@ -70,12 +74,18 @@ fn what_was_acknowledged_is_there() {
 
         let mut archive = Archive::open(&path).unwrap();
         let tree = archive.load(&id).unwrap().tree;
-        assert!(tree.nodes().len() >= acknowledged, "{} of {acknowledged}", tree.nodes().len());
+        assert!(
+            tree.nodes().len() >= acknowledged,
+            "{} of {acknowledged}",
+            tree.nodes().len()
+        );
         for (number, found) in (0..).zip(tree.nodes()) {
             assert_eq!(found, &node(number));
         }
         archive.take_over(&id).unwrap();
-        archive.add_node(&id, &node(tree.nodes().len() as u32)).unwrap();
+        archive
+            .add_node(&id, &node(tree.nodes().len() as u32))
+            .unwrap();
     }
     assert_eq!(Archive::open(&path).unwrap().runs().unwrap().len(), 3);
 }
@@ -86,13 +96,18 @@ fn a_living_process_keeps_its_run() {
     let path = folder.path().join("runs.sqlite");
     let (mut child, out) = start_victim(&path);
     let mut lines = out.lines().map_while(Result::ok);
-    let id = lines.find_map(|line| line.strip_prefix("run ").map(str::to_owned)).unwrap();
+    let id = lines
+        .find_map(|line| line.strip_prefix("run ").map(str::to_owned))
+        .unwrap();
     let id: RunId = serde_json::from_value(id.into()).unwrap();
     let mut archive = Archive::open(&path).unwrap();
     let refused = archive.take_over(&id);
     let pid = child.id();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(matches!(refused, Err(ArchiveError::InUse { pid: Some(p), .. }) if p == pid), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ArchiveError::InUse { pid: Some(p), .. }) if p == pid),
+        "{refused:?}"
+    );
     archive.take_over(&id).unwrap();
 }

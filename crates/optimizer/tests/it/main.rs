@@ -1,6 +1,6 @@
 //! Integration tests of the optimizer crate.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod cheats;
 mod common;

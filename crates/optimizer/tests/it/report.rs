@@ -25,7 +25,10 @@ pub(crate) fn others() -> [RunRecord; 4] {
     let mut none = whole.clone();
     none.conclusion = Some(Conclusion {
         evidence: whole.conclusion.as_ref().unwrap().evidence.clone(),
-        passed_over: vec![(NodeId(10), "no difference when measured afresh: 1.004× (0.991 to 1.017)".to_owned())],
+        passed_over: vec![(
+            NodeId(10),
+            "no difference when measured afresh: 1.004× (0.991 to 1.017)".to_owned(),
+        )],
         ..Conclusion::default()
     });
     let mut host = whole.clone();
@@ -37,7 +40,8 @@ pub(crate) fn others() -> [RunRecord; 4] {
     failed.inputs = None;
     failed.tree = whittle_optimizer::tree::Tree::default();
     failed.ledger = whittle_optimizer::budget::Ledger::default();
-    failed.message = Some("the program does not compile: signatures.c:3:1: error: expected ';'".to_owned());
+    failed.message =
+        Some("the program does not compile: signatures.c:3:1: error: expected ';'".to_owned());
     [none, host, open, failed]
 }
 
@@ -57,7 +61,11 @@ fn the_json_reads_back() {
 #[test]
 fn the_result_in_a_terminal() {
     let mut all = vec![report::summary(&report(&example::record(12, 2, 2)))];
-    all.extend(others().iter().map(|record| report::summary(&report(record))));
+    all.extend(
+        others()
+            .iter()
+            .map(|record| report::summary(&report(record))),
+    );
     insta::assert_snapshot!(all.join("----\n"));
 }
 
@@ -66,7 +74,10 @@ fn a_terminal_is_not_told_anything_by_the_program() {
     let mut record = example::record(8, 1, 1);
     record.header.program.name = "a\u{1b}]0;owned\u{7}\r\nb".to_owned();
     let summary = report::summary(&report(&record));
-    assert!(summary.chars().all(|c| c == '\n' || !c.is_control()), "{summary:?}");
+    assert!(
+        summary.chars().all(|c| c == '\n' || !c.is_control()),
+        "{summary:?}"
+    );
     assert!(summary.starts_with("a ]0;owned   b: "), "{summary:?}");
 }
 
@@ -101,8 +112,10 @@ fn every_report_fits_the_published_schema() {
     let validator = jsonschema::validator_for(&published).unwrap();
     for record in [vec![example::record(24, 2, 2)], others().to_vec()].concat() {
         let value = serde_json::to_value(report(&record)).unwrap();
-        let errors: Vec<String> =
-            validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
         assert!(errors.is_empty(), "{}", errors.join("\n"));
     }
 }
@@ -135,7 +148,10 @@ fn the_published_schema_refuses_what_is_no_report() {
 fn sentences_say_no_more_than_was_found() {
     let [none, host, open, failed] = others().map(|record| report(&record).sentence);
     assert_eq!(none, "no faster program found");
-    assert!(host.starts_with("2.10× faster than clang -O3") && host.contains("nothing faster found that runs on every machine"));
+    assert!(
+        host.starts_with("2.10× faster than clang -O3")
+            && host.contains("nothing faster found that runs on every machine")
+    );
     assert_eq!(open, "not finished: nothing is claimed");
     assert!(failed.starts_with("failed: the program does not compile"));
 }

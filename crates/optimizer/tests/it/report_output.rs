@@ -13,7 +13,14 @@ use crate::report::report;
 use crate::report_example as example;
 
 fn write(scratch: &Scratch, output: &Path, record: &RunRecord) -> Result<(), OutputError> {
-    report::write(output, &report(record), record, &example::texts(), None, &scratch.toolchain())
+    report::write(
+        output,
+        &report(record),
+        record,
+        &example::texts(),
+        None,
+        &scratch.toolchain(),
+    )
 }
 
 /// Every file below, by its path from there.
@@ -45,20 +52,48 @@ fn everything_that_the_report_names_is_there() {
     let read: report::Report = serde_json::from_slice(&text).unwrap();
     assert_eq!(read, report(&record));
     let found = files(&output);
-    for name in ["report.html", "rebuild.sh", "winner.mk", "winner/signatures.c", "original/signatures.c"] {
+    for name in [
+        "report.html",
+        "rebuild.sh",
+        "winner.mk",
+        "winner/signatures.c",
+        "original/signatures.c",
+    ] {
         assert!(found.contains(name), "{name}");
     }
     let inputs = record.inputs.as_ref().unwrap();
-    let cases = [&inputs.visible, &inputs.held_out, &inputs.search_timing, &inputs.final_timing];
-    for (case, wire) in cases.into_iter().flatten().zip(&read.inputs.as_ref().unwrap().cases) {
-        assert_eq!((&case.name, &case.arguments, case.expected.status), (&wire.name, &wire.arguments, wire.status));
-        let bytes = |extension: &str| fs::read(output.join(format!("{}.{extension}", wire.path))).unwrap();
-        assert_eq!((bytes("in"), bytes("out")), (case.input.clone(), case.expected.stdout.clone()));
+    let cases = [
+        &inputs.visible,
+        &inputs.held_out,
+        &inputs.search_timing,
+        &inputs.final_timing,
+    ];
+    for (case, wire) in cases
+        .into_iter()
+        .flatten()
+        .zip(&read.inputs.as_ref().unwrap().cases)
+    {
+        assert_eq!(
+            (&case.name, &case.arguments, case.expected.status),
+            (&wire.name, &wire.arguments, wire.status)
+        );
+        let bytes =
+            |extension: &str| fs::read(output.join(format!("{}.{extension}", wire.path))).unwrap();
+        assert_eq!(
+            (bytes("in"), bytes("out")),
+            (case.input.clone(), case.expected.stdout.clone())
+        );
         if !case.arguments.is_empty() {
             assert_eq!(bytes("args"), b"-v\ntwo words\n");
         }
     }
-    assert_eq!(found.iter().filter(|name| name.starts_with("inputs/")).count(), 2 * read.inputs.unwrap().cases.len() + 1);
+    assert_eq!(
+        found
+            .iter()
+            .filter(|name| name.starts_with("inputs/"))
+            .count(),
+        2 * read.inputs.unwrap().cases.len() + 1
+    );
     // Nothing is left beside it.
     let parent = fs::read_dir(output.parent().unwrap()).unwrap();
     assert_eq!(parent.count(), 1);
@@ -94,7 +129,10 @@ fn what_is_not_whittles_is_left_alone() {
     };
     let mine = scratch.file("mine/thesis.tex", "text");
     let text = refused(mine.parent().unwrap());
-    assert!(text.contains("mine") && text.contains("no output of whittle") && text.contains("--output"), "{text}");
+    assert!(
+        text.contains("mine") && text.contains("no output of whittle") && text.contains("--output"),
+        "{text}"
+    );
     assert_eq!(fs::read(&mine).unwrap(), b"text");
 
     assert!(refused(&mine).contains("is a file"));
@@ -134,6 +172,8 @@ fn a_unit_cannot_leave_the_folder_and_nothing_half_done_stays() {
         let error = write(&scratch, &output, &record).unwrap_err();
         assert!(matches!(error, OutputError::UnitName(_)), "{error:?}");
         assert_eq!(fs::read_dir(scratch.path("deep")).unwrap().count(), 0);
-        assert!(!scratch.path("escaped.c").exists() && !Path::new("/tmp/whittle-escaped.c").exists());
+        assert!(
+            !scratch.path("escaped.c").exists() && !Path::new("/tmp/whittle-escaped.c").exists()
+        );
     }
 }

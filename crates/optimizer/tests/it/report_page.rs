@@ -19,7 +19,11 @@ fn pages_of_all_kinds_are_well_formed() {
         let page = page(&report(record));
         assert_balanced(&page);
         if let Some(folder) = std::env::var_os("WHITTLE_PAGES") {
-            std::fs::write(std::path::Path::new(&folder).join(format!("report{number}.html")), &page).unwrap();
+            std::fs::write(
+                std::path::Path::new(&folder).join(format!("report{number}.html")),
+                &page,
+            )
+            .unwrap();
         }
     }
 }
@@ -31,7 +35,11 @@ fn assert_balanced(page: &str) {
     let mut open: Vec<&str> = Vec::new();
     for part in page[start..end].split('<').skip(1) {
         let (tag, _) = part.split_once('>').expect("a tag ends");
-        let name = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap();
+        let name = tag
+            .trim_start_matches('/')
+            .split([' ', '\n', '/'])
+            .next()
+            .unwrap();
         if tag.starts_with('/') {
             assert_eq!(open.pop(), Some(name), "in {tag:?}");
         } else if !tag.ends_with('/') && name != "meta" {
@@ -44,7 +52,17 @@ fn assert_balanced(page: &str) {
 #[test]
 fn the_page_needs_nothing_from_elsewhere() {
     let page = page(&report(&example::record(24, 2, 2)));
-    for elsewhere in ["http:", "https:", "src=", "@import", "url(", "<link", "<iframe", "fetch(", "XMLHttpRequest"] {
+    for elsewhere in [
+        "http:",
+        "https:",
+        "src=",
+        "@import",
+        "url(",
+        "<link",
+        "<iframe",
+        "fetch(",
+        "XMLHttpRequest",
+    ] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
     }
     assert!(page.contains("default-src 'none'"));
@@ -55,15 +73,32 @@ fn the_page_says_what_was_found() {
     let record = example::record(64, 5, 4);
     let page = page(&report(&record));
     let wanted = [
-        "1.31×", "faster than clang -O3", "2.10×", "1.51×", "3 of 4", "1,530 fuzzed inputs", "against -O2 -DNDEBUG",
-        "count_bits counts with __builtin_popcountll", "grown 50", "AMD EPYC", "thompson", "±0.4 %", "sh rebuild.sh",
-        "Considered and not taken", "96.2 %", "the run itself",
+        "1.31×",
+        "faster than clang -O3",
+        "2.10×",
+        "1.51×",
+        "3 of 4",
+        "1,530 fuzzed inputs",
+        "against -O2 -DNDEBUG",
+        "count_bits counts with __builtin_popcountll",
+        "grown 50",
+        "AMD EPYC",
+        "thompson",
+        "±0.4 %",
+        "sh rebuild.sh",
+        "Considered and not taken",
+        "96.2 %",
+        "the run itself",
     ];
     for words in wanted {
         assert!(page.contains(words), "{words}");
     }
     for node in record.tree.nodes() {
-        assert!(page.contains(&format!("<span class=\"id\">#{}</span>", node.id.0)), "{}", node.id);
+        assert!(
+            page.contains(&format!("<span class=\"id\">#{}</span>", node.id.0)),
+            "{}",
+            node.id
+        );
     }
     let [none, _, open, failed] = others().map(|record| report::render(&report(&record)).unwrap());
     assert!(none.contains("No faster program found") && !none.contains("class=\"overview\""));
@@ -91,10 +126,19 @@ fn a_hostile_program_stays_text() {
     let foundations = record.foundations.as_mut().unwrap();
     foundations.fitness.lowered = vec![HOSTILE.to_owned()];
     foundations.fitness.second_compiler = Some(HOSTILE.to_owned());
-    record.ledger.spend(HOSTILE, whittle_optimizer::budget::Resource::Runs, 10.0);
+    record
+        .ledger
+        .spend(HOSTILE, whittle_optimizer::budget::Resource::Runs, 10.0);
     let conclusion = record.conclusion.as_mut().unwrap();
     conclusion.passed_over[0].1 = HOSTILE.to_owned();
-    for claim in [&mut conclusion.portable, &mut conclusion.host, &mut conclusion.user_flags].into_iter().flatten() {
+    for claim in [
+        &mut conclusion.portable,
+        &mut conclusion.host,
+        &mut conclusion.user_flags,
+    ]
+    .into_iter()
+    .flatten()
+    {
         claim.baseline = HOSTILE.to_owned();
         claim.comparison.slower_on = vec![HOSTILE.to_owned()];
         claim.comparison.per_workload[0].name = HOSTILE.to_owned();

@@ -32,19 +32,43 @@ pub(super) fn overview(report: &Report) -> String {
     const ROW: f64 = 46.0;
     let claims = &report.claims;
     let bottom = ROW * claims.len() as f64 + 4.0;
-    let words: Vec<String> = claims.iter().map(|claim| format!("{} {}", title(claim.kind), words::ratio(claim.ratio))).collect();
-    let mut svg = Svg::new(WIDTH, bottom + BOTTOM, &format!("Speed-up with interval: {}", words.join("; ")));
-    let scale = Scale::around(claims.iter().flat_map(|claim| claim.interval), [8.0, WIDTH - 76.0]);
+    let words: Vec<String> = claims
+        .iter()
+        .map(|claim| format!("{} {}", title(claim.kind), words::ratio(claim.ratio)))
+        .collect();
+    let mut svg = Svg::new(
+        WIDTH,
+        bottom + BOTTOM,
+        &format!("Speed-up with interval: {}", words.join("; ")),
+    );
+    let scale = Scale::around(
+        claims.iter().flat_map(|claim| claim.interval),
+        [8.0, WIDTH - 76.0],
+    );
     svg.axis(&scale, 4.0, bottom, |tick| format!("{tick}×"));
     for (index, claim) in claims.iter().enumerate() {
         let y = ROW * index as f64 + 32.0;
         let label = match claim.kind {
-            ClaimKind::UserFlags => format!("{} ({})", title(claim.kind), shortened(&claim.baseline, 30)),
+            ClaimKind::UserFlags => {
+                format!("{} ({})", title(claim.kind), shortened(&claim.baseline, 30))
+            }
             kind => title(kind).to_owned(),
         };
-        range(&mut svg, &scale, class(claim.kind), y, claim.ratio, claim.interval);
+        range(
+            &mut svg,
+            &scale,
+            class(claim.kind),
+            y,
+            claim.ratio,
+            claim.interval,
+        );
         svg.text("label", [8.0, y - 13.0], "start", &label);
-        svg.text("value", [WIDTH - 4.0, y + 5.0], "end", &words::ratio(claim.ratio));
+        svg.text(
+            "value",
+            [WIDTH - 4.0, y + 5.0],
+            "end",
+            &words::ratio(claim.ratio),
+        );
     }
     svg.finish()
 }
@@ -53,20 +77,40 @@ pub(super) fn overview(report: &Report) -> String {
 pub(super) fn ratios(claim: &Claim) -> String {
     const ROW: f64 = 46.0;
     let bottom = ROW * (claim.inputs.len() + 1) as f64 + 4.0;
-    let mut svg = Svg::new(WIDTH, bottom + BOTTOM, "Speed-up on each input, with its interval");
+    let mut svg = Svg::new(
+        WIDTH,
+        bottom + BOTTOM,
+        "Speed-up on each input, with its interval",
+    );
     let intervals = claim.inputs.iter().flat_map(|input| input.interval);
     let scale = Scale::around(intervals.chain(claim.interval), [8.0, WIDTH - 76.0]);
-    let [from, to] = [scale.at(1.0 / (1.0 + claim.margin)), scale.at(1.0 + claim.margin)];
+    let [from, to] = [
+        scale.at(1.0 / (1.0 + claim.margin)),
+        scale.at(1.0 + claim.margin),
+    ];
     svg.bar("margin", [from, 4.0], [to - from, bottom - 4.0]);
     svg.axis(&scale, 4.0, bottom, |tick| format!("{tick}×"));
     let all = ("all inputs", claim.ratio, claim.interval);
-    let rows = claim.inputs.iter().map(|input| (input.name.as_str(), input.ratio, input.interval));
+    let rows = claim
+        .inputs
+        .iter()
+        .map(|input| (input.name.as_str(), input.ratio, input.interval));
     for (index, (name, ratio, interval)) in rows.chain([all]).enumerate() {
         let is_all = index == claim.inputs.len();
         let y = ROW * index as f64 + 32.0;
         range(&mut svg, &scale, class(claim.kind), y, ratio, interval);
-        svg.text(if is_all { "label strong" } else { "label" }, [8.0, y - 13.0], "start", &shortened(name, 48));
-        svg.text(if is_all { "value" } else { "value small" }, [WIDTH - 4.0, y + 5.0], "end", &words::ratio(ratio));
+        svg.text(
+            if is_all { "label strong" } else { "label" },
+            [8.0, y - 13.0],
+            "start",
+            &shortened(name, 48),
+        );
+        svg.text(
+            if is_all { "value" } else { "value small" },
+            [WIDTH - 4.0, y + 5.0],
+            "end",
+            &words::ratio(ratio),
+        );
     }
     svg.finish()
 }
@@ -75,18 +119,38 @@ pub(super) fn ratios(claim: &Claim) -> String {
 pub(super) fn times(claim: &Claim) -> String {
     const ROW: f64 = 62.0;
     let bottom = ROW * claim.inputs.len() as f64 + 4.0;
-    let mut svg = Svg::new(WIDTH, bottom + BOTTOM, "Times of baseline and candidate on each input, every run a dot");
+    let mut svg = Svg::new(
+        WIDTH,
+        bottom + BOTTOM,
+        "Times of baseline and candidate on each input, every run a dot",
+    );
     let shares = claim.inputs.iter().flat_map(|input| {
         let runs = [&input.baseline, &input.candidate].map(|times| &times.samples.wall_s);
-        runs.into_iter().flatten().map(|wall| wall / input.baseline.median_s)
+        runs.into_iter()
+            .flatten()
+            .map(|wall| wall / input.baseline.median_s)
     });
     let scale = Scale::around(shares, [8.0, WIDTH - 76.0]);
     svg.axis(&scale, 4.0, bottom, words::percent);
     for (index, input) in claim.inputs.iter().enumerate() {
         let top = ROW * index as f64 + 19.0;
         svg.text("label", [8.0, top], "start", &shortened(&input.name, 48));
-        lane(&mut svg, &scale, "baseline", top + 13.0, input, &input.baseline);
-        lane(&mut svg, &scale, class(claim.kind), top + 30.0, input, &input.candidate);
+        lane(
+            &mut svg,
+            &scale,
+            "baseline",
+            top + 13.0,
+            input,
+            &input.baseline,
+        );
+        lane(
+            &mut svg,
+            &scale,
+            class(claim.kind),
+            top + 30.0,
+            input,
+            &input.candidate,
+        );
     }
     svg.finish()
 }
@@ -100,20 +164,43 @@ fn lane(svg: &mut Svg, scale: &Scale, class: &str, y: f64, input: &InputComparis
         svg.disc(&format!("sample {class}"), [x(*wall), y + aside], 1.8, "");
     }
     let [low, high] = times.interval_s.map(x);
-    svg.bar(&format!("interval {class}"), [low, y - 2.5], [high - low, 5.0]);
-    svg.disc(&format!("dot {class}"), [x(times.median_s), y], 4.5, &words::seconds(times.median_s));
-    svg.text("value small", [WIDTH - 4.0, y + 4.0], "end", &words::seconds(times.median_s));
+    svg.bar(
+        &format!("interval {class}"),
+        [low, y - 2.5],
+        [high - low, 5.0],
+    );
+    svg.disc(
+        &format!("dot {class}"),
+        [x(times.median_s), y],
+        4.5,
+        &words::seconds(times.median_s),
+    );
+    svg.text(
+        "value small",
+        [WIDTH - 4.0, y + 4.0],
+        "end",
+        &words::seconds(times.median_s),
+    );
 }
 
 /// A bar from 1 to the ratio, with the interval over it.
 fn range(svg: &mut Svg, scale: &Scale, class: &str, y: f64, ratio: f64, interval: [f64; 2]) {
     let [one, at, low, high] = [1.0, ratio, interval[0], interval[1]].map(|end| scale.at(end));
-    svg.bar(&format!("gain {class}"), [one.min(at), y - 4.0], [(at - one).abs(), 8.0]);
+    svg.bar(
+        &format!("gain {class}"),
+        [one.min(at), y - 4.0],
+        [(at - one).abs(), 8.0],
+    );
     svg.bar(class, [low, y - 1.5], [high - low, 3.0]);
     for end in [low, high] {
         svg.bar(class, [end - 1.0, y - 6.0], [2.0, 12.0]);
     }
-    svg.disc(&format!("dot {class}"), [at, y], 5.5, &words::interval(interval, ratio));
+    svg.disc(
+        &format!("dot {class}"),
+        [at, y],
+        5.5,
+        &words::interval(interval, ratio),
+    );
 }
 
 /// So that it fits its place.

@@ -5,10 +5,13 @@
 //! page's own policy keeps the browser from loading or sending anything.
 
 mod claims;
+mod facts;
 mod page;
 mod parts;
+mod plot;
 mod search;
 mod svg;
+mod tree;
 
 use minijinja::{AutoEscape, Environment};
 

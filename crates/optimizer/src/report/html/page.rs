@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use super::super::wire::{Candidate, Change, Claim, ClaimKind, Level, Report, State};
 use super::super::words;
-use super::parts::{self, Agent, Bar, Card, Fact, Step};
-use super::{claims, search};
+use super::facts::Fact;
+use super::parts::{self, Agent, Bar, Card, Step};
+use super::{claims, facts, plot, search, tree};
 
 /// Candidates in the table.
 const MOST_ROWS: usize = 1_500;
@@ -25,7 +26,7 @@ pub(super) struct Page<'a> {
     plot: Option<Value>,
     tree: Value,
     ladder: Vec<Step>,
-    ladder_of: Option<String>,
+    ladder_of: Option<u32>,
     bars: Vec<Bar>,
     agents: Vec<Agent>,
     steps: Vec<PathStep>,
@@ -127,19 +128,23 @@ impl<'a> Page<'a> {
             cards: parts::cards(report),
             overview: (!report.claims.is_empty()).then(|| safe(&claims::overview(report))),
             measured: measured(report),
-            plot: (report.candidates.len() > 1).then(|| safe(&search::plot(report))),
-            tree: safe(&search::tree(report)),
-            ladder: ladder_of.map(|evidence| parts::ladder(report, evidence)).unwrap_or_default(),
-            ladder_of: ladder_of.map(|evidence| match evidence.candidate {
-                0 => "the original".to_owned(),
-                id => format!("candidate #{id}"),
-            }),
+            plot: (report.candidates.len() > 1).then(|| safe(&plot::plot(report))),
+            tree: safe(&tree::tree(report)),
+            ladder: ladder_of
+                .map(|evidence| parts::ladder(report, evidence))
+                .unwrap_or_default(),
+            ladder_of: ladder_of.map(|evidence| evidence.candidate),
             bars: parts::bars(report, &agents),
             agents,
             steps: steps(report),
             levels: levels(&report.changes),
-            foundations: parts::foundations(report),
-            rows: report.candidates.iter().take(MOST_ROWS).map(|candidate| row(report, candidate)).collect(),
+            foundations: facts::facts(report),
+            rows: report
+                .candidates
+                .iter()
+                .take(MOST_ROWS)
+                .map(|candidate| row(report, candidate))
+                .collect(),
             rows_left_out: report.candidates.len().saturating_sub(MOST_ROWS),
             report,
         }
@@ -152,12 +157,16 @@ fn safe(markup: &str) -> Value {
 }
 
 fn started(text: &str) -> String {
-    text.parse::<jiff::Timestamp>()
-        .map_or_else(|_| text.to_owned(), |at| at.strftime("%-d %B %Y, %H:%M UTC").to_string())
+    text.parse::<jiff::Timestamp>().map_or_else(
+        |_| text.to_owned(),
+        |at| at.strftime("%-d %B %Y, %H:%M UTC").to_string(),
+    )
 }
 
 fn headline(report: &Report) -> Headline {
-    let claim = report.claim(ClaimKind::Portable).or_else(|| report.claim(ClaimKind::Host));
+    let claim = report
+        .claim(ClaimKind::Portable)
+        .or_else(|| report.claim(ClaimKind::Host));
     let (kind, number, title, text) = match (report.state, claim) {
         (State::Failed, _) => {
             ("unfinished", None, "No result".to_owned(), report.message.clone().unwrap_or_default())
@@ -184,7 +193,12 @@ fn headline(report: &Report) -> Headline {
                 .to_owned(),
         ),
     };
-    Headline { kind, number, title, text }
+    Headline {
+        kind,
+        number,
+        title,
+        text,
+    }
 }
 
 /// What a claim rests on, in a sentence.
@@ -210,14 +224,26 @@ fn basis(report: &Report, claim: &Claim) -> String {
 
 fn measured(report: &Report) -> Vec<Measured> {
     let winner = report.winner.as_ref().map(|winner| winner.candidate);
-    let wanted = [ClaimKind::Portable, ClaimKind::Host, ClaimKind::UserFlags, ClaimKind::NativeAlone];
-    let found: Vec<&Claim> = wanted.into_iter().filter_map(|kind| report.claim(kind)).collect();
+    let wanted = [
+        ClaimKind::Portable,
+        ClaimKind::Host,
+        ClaimKind::UserFlags,
+        ClaimKind::NativeAlone,
+    ];
+    let found: Vec<&Claim> = wanted
+        .into_iter()
+        .filter_map(|kind| report.claim(kind))
+        .collect();
     found
         .iter()
         .enumerate()
         .map(|(index, claim)| Measured {
             title: match claim.candidate {
-                Some(id) => format!("#{id} against {}, {}", claim.baseline, claims::title(claim.kind)),
+                Some(id) => format!(
+                    "#{id} against {}, {}",
+                    claim.baseline,
+                    claims::title(claim.kind)
+                ),
                 None => format!("{} against {}", claims::title(claim.kind), claim.baseline),
             },
             class: claims::class(claim.kind),
@@ -274,7 +300,11 @@ fn levels(changes: &[Change]) -> Vec<ChangedLevel> {
         .into_iter()
         .map(|level| ChangedLevel {
             name: level_name(level),
-            changes: changes.iter().filter(|change| change.level == level).map(changed_part).collect(),
+            changes: changes
+                .iter()
+                .filter(|change| change.level == level)
+                .map(changed_part)
+                .collect(),
         })
         .filter(|level| !level.changes.is_empty())
         .collect()

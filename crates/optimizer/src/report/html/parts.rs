@@ -1,9 +1,9 @@
-//! Cards, ladder, budget and foundations.
+//! Cards, ladder and budget.
 
 use serde::Serialize;
 
-use super::super::wire::{CaseList, ClaimKind, Evidence, Foundations, Inputs, Report, Spending};
-use super::super::words::{self, count, percent, plural};
+use super::super::wire::{ClaimKind, Evidence, Report, Spending};
+use super::super::words::{self, count};
 
 /// A number to see at once.
 #[derive(Serialize)]
@@ -45,16 +45,6 @@ struct Segment {
     value: String,
 }
 
-/// Something that was found out before the search.
-#[derive(Serialize)]
-pub(super) struct Fact {
-    name: &'static str,
-    value: String,
-    note: String,
-    /// "good", "bad" or "plain".
-    class: &'static str,
-}
-
 /// An agent with the place of its colour.
 #[derive(Serialize)]
 pub(super) struct Agent {
@@ -70,10 +60,21 @@ const GREY: usize = 5;
 pub(super) fn cards(report: &Report) -> Vec<Card> {
     let mut cards = Vec::new();
     let mut add = |label, value: String, note: String, class| {
-        cards.push(Card { label, value, note, class, pips: None });
+        cards.push(Card {
+            label,
+            value,
+            note,
+            class,
+            pips: None,
+        });
     };
     if let Some(claim) = report.claim(ClaimKind::Portable) {
-        add("On every machine", words::ratio(claim.ratio), words::interval(claim.interval, claim.ratio), "portable");
+        add(
+            "On every machine",
+            words::ratio(claim.ratio),
+            words::interval(claim.interval, claim.ratio),
+            "portable",
+        );
     }
     if let Some(claim) = report.claim(ClaimKind::Host) {
         let alone = report.claim(ClaimKind::NativeAlone);
@@ -81,7 +82,12 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
             || words::interval(claim.interval, claim.ratio),
             |alone| format!("the instruction set alone {}", words::ratio(alone.ratio)),
         );
-        add("With this host's instructions", words::ratio(claim.ratio), note, "host");
+        add(
+            "With this host's instructions",
+            words::ratio(claim.ratio),
+            note,
+            "host",
+        );
     }
     let counted = [ClaimKind::Portable, ClaimKind::Host]
         .into_iter()
@@ -90,7 +96,12 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
         let change = after as f64 / before as f64 - 1.0;
         let sign = if change < 0.0 { "−" } else { "+" };
         let note = format!("{} instead of {}", large(after), large(before));
-        add("Instructions executed", format!("{sign}{:.0} %", 100.0 * change.abs()), note, "plain");
+        add(
+            "Instructions executed",
+            format!("{sign}{:.0} %", 100.0 * change.abs()),
+            note,
+            "plain",
+        );
     }
     let [timed, duplicates, rejected] = report.outcome_counts();
     let tried = timed + duplicates + rejected;
@@ -98,16 +109,35 @@ pub(super) fn cards(report: &Report) -> Vec<Card> {
         let note = format!("{timed} timed · {duplicates} same code · {rejected} fell");
         add("Candidates tried", count(tried as u64), note, "plain");
     }
-    if let Some(spending) = report.budget.iter().find(|spending| spending.resource == "seconds" && spending.spent > 0.0) {
-        let note = spending.limit.map(|limit| format!("of {}", words::seconds(limit))).unwrap_or_default();
+    if let Some(spending) = report
+        .budget
+        .iter()
+        .find(|spending| spending.resource == "seconds" && spending.spent > 0.0)
+    {
+        let note = spending
+            .limit
+            .map(|limit| format!("of {}", words::seconds(limit)))
+            .unwrap_or_default();
         add("Time spent", words::seconds(spending.spent), note, "plain");
     }
-    let rung = shown_evidence(report).filter(|evidence| evidence.candidate > 0).and_then(|evidence| evidence.rung);
-    if let Some(rung) = rung {
-        let place = cards.iter().position(|card| card.class == "plain").unwrap_or(cards.len());
+    let rung = shown_evidence(report).and_then(|evidence| evidence.rung);
+    if let Some(rung) = rung.filter(|_| !report.claims.is_empty()) {
+        let place = cards
+            .iter()
+            .position(|card| card.class == "plain")
+            .unwrap_or(cards.len());
         let value = format!("{rung} of 4");
         let note = STEPS[usize::from(rung)].0.to_lowercase();
-        cards.insert(place, Card { label: "Rung of evidence", value, note, class: "evidence", pips: Some(rung) });
+        cards.insert(
+            place,
+            Card {
+                label: "Rung of evidence",
+                value,
+                note,
+                class: "evidence",
+                pips: Some(rung),
+            },
+        );
     }
     cards
 }
@@ -121,20 +151,35 @@ fn large(number: u64) -> String {
     }
 }
 
-/// The evidence that the page shows: the claimed candidate's, or else that of the original.
+/// The evidence that the page shows: the claimed candidate's, or else that of the first that was considered.
 pub(super) fn shown_evidence(report: &Report) -> Option<&Evidence> {
     let claimed = [ClaimKind::Portable, ClaimKind::Host]
         .into_iter()
         .find_map(|kind| report.claim(kind)?.candidate);
-    report.evidence_of(claimed.unwrap_or(0))
+    report.evidence_of(claimed.or(report.passed_over.first().map(|passed| passed.candidate))?)
 }
 
 const STEPS: [(&str, &str); 5] = [
-    ("A fit reference", "The original is defined and repeatable on the inputs."),
-    ("It builds", "Its IR verifies, and it imports nothing that could cheat."),
-    ("Visible tests", "The original's output and exit status on every test."),
-    ("Unseen inputs", "The same on held-out tests, fuzzed inputs, other layouts and the timing runs."),
-    ("Validated", "Changed functions proved up to a number of unrollings."),
+    (
+        "A fit reference",
+        "The original is defined and repeatable on the inputs.",
+    ),
+    (
+        "It builds",
+        "Its IR verifies, and it imports nothing that could cheat.",
+    ),
+    (
+        "Visible tests",
+        "The original's output and exit status on every test.",
+    ),
+    (
+        "Unseen inputs",
+        "The same on held-out tests, fuzzed inputs, other layouts and the timing runs.",
+    ),
+    (
+        "Validated",
+        "Changed functions proved up to a number of unrollings.",
+    ),
 ];
 
 pub(super) fn ladder(report: &Report, evidence: &Evidence) -> Vec<Step> {
@@ -151,25 +196,33 @@ pub(super) fn ladder(report: &Report, evidence: &Evidence) -> Vec<Step> {
             if class == "fell" {
                 facts.extend(evidence.rejected.clone());
             }
-            Step { rung, name, meaning, class, facts }
+            Step {
+                rung,
+                name,
+                meaning,
+                class,
+                facts,
+            }
         })
         .collect()
 }
 
 fn facts_of(report: &Report, evidence: &Evidence, rung: u8) -> Vec<String> {
-    let number = |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", count(number)));
+    let number =
+        |number: u64, what: &str| (number > 0).then(|| format!("{} {what}", count(number)));
     let facts: Vec<Option<String>> = match (rung, &report.foundations) {
         (0, Some(foundations)) => {
             let fitness = &foundations.fitness;
             let list = |what: &str, words: &[String]| {
-                // No line ends within a flag.
-                let words = words.join(", ").replace('-', "-\u{2060}");
-                (!words.is_empty()).then(|| format!("{what} {words}"))
+                (!words.is_empty()).then(|| format!("{what} {}", words.join(", ")))
             };
             vec![
                 list("clean under sanitizers:", &fitness.sanitizers),
                 list("same output at", &fitness.optimization_levels),
-                fitness.second_compiler.as_ref().map(|compiler| format!("same output by {compiler}")),
+                fitness
+                    .second_compiler
+                    .as_ref()
+                    .map(|compiler| format!("same output by {compiler}")),
                 number(fitness.runs, "runs agree"),
             ]
         }
@@ -183,7 +236,12 @@ fn facts_of(report: &Report, evidence: &Evidence, rung: u8) -> Vec<String> {
             number(evidence.sanitized_runs, "runs under sanitizers"),
             number(evidence.compared_timing_runs, "timing runs compared"),
         ],
-        (4, _) => vec![Some(evidence.proof.clone().unwrap_or_else(|| "alive-tv did not run".to_owned()))],
+        (4, _) => vec![Some(
+            evidence
+                .proof
+                .clone()
+                .unwrap_or_else(|| "alive-tv did not run".to_owned()),
+        )],
         _ => Vec::new(),
     };
     facts.into_iter().flatten().collect()
@@ -191,15 +249,22 @@ fn facts_of(report: &Report, evidence: &Evidence, rung: u8) -> Vec<String> {
 
 /// Everybody who spent something; the run itself last.
 pub(super) fn agents(report: &Report) -> Vec<Agent> {
-    let mut names: Vec<&str> =
-        report.budget.iter().flat_map(|spending| &spending.by_agent).map(|by| by.agent.as_str()).collect();
+    let mut names: Vec<&str> = report
+        .budget
+        .iter()
+        .flat_map(|spending| &spending.by_agent)
+        .map(|by| by.agent.as_str())
+        .collect();
     names.sort_unstable();
     names.dedup();
     names.sort_by_key(|name| name.is_empty());
-    (0..).zip(names).map(|(place, name)| Agent {
-        name: if name.is_empty() { RUN_ITSELF } else { name }.to_owned(),
-        colour: if name.is_empty() { GREY } else { place % GREY },
-    }).collect()
+    (0..)
+        .zip(names)
+        .map(|(place, name)| Agent {
+            name: if name.is_empty() { RUN_ITSELF } else { name }.to_owned(),
+            colour: if name.is_empty() { GREY } else { place % GREY },
+        })
+        .collect()
 }
 
 pub(super) fn bars(report: &Report, agents: &[Agent]) -> Vec<Bar> {
@@ -213,7 +278,11 @@ pub(super) fn bars(report: &Report, agents: &[Agent]) -> Vec<Bar> {
                 .by_agent
                 .iter()
                 .map(|by| {
-                    let name = if by.agent.is_empty() { RUN_ITSELF } else { &by.agent };
+                    let name = if by.agent.is_empty() {
+                        RUN_ITSELF
+                    } else {
+                        &by.agent
+                    };
                     let agent = agents.iter().find(|agent| agent.name == name);
                     Segment {
                         colour: agent.map_or(GREY, |agent| agent.colour),
@@ -243,104 +312,5 @@ fn amount(spending: &Spending, amount: f64) -> String {
     match spending.resource.as_str() {
         "seconds" => words::seconds(amount),
         _ => count(amount.round() as u64),
-    }
-}
-
-pub(super) fn foundations(report: &Report) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    if let Some(foundations) = &report.foundations {
-        facts.extend(checked(foundations));
-    }
-    if let Some(inputs) = &report.inputs {
-        facts.push(inputs_fact(inputs));
-    }
-    let machine = &report.machine;
-    facts.push(Fact {
-        name: "Machine",
-        value: machine.cpu.clone(),
-        note: format!("{} core{}, Linux {}", machine.cores, plural(machine.cores as usize), machine.kernel),
-        class: "plain",
-    });
-    facts.push(Fact {
-        name: "Tools",
-        value: machine.llvm.clone(),
-        note: format!("whittle {}", report.version),
-        class: "plain",
-    });
-    let options = &report.options;
-    facts.push(Fact {
-        name: "Options",
-        value: format!("guide {}, agents {}", options.guide, options.agents.join(", ")),
-        note: format!(
-            "seed {}, margin {}, {}",
-            options.seed,
-            percent(options.margin),
-            options.fp_tolerance.map_or_else(
-                || "outputs compared exactly".to_owned(),
-                |tolerance| format!("numbers in outputs may differ by {tolerance:e}")
-            )
-        ),
-        class: "plain",
-    });
-    facts
-}
-
-fn checked(foundations: &Foundations) -> [Fact; 4] {
-    let Foundations { sandbox, self_check, noise, fitness } = foundations;
-    let holds = sandbox.limits && (sandbox.landlock.is_some() || sandbox.bubblewrap.is_some());
-    [
-        Fact {
-            name: "Sandbox",
-            value: sandbox.words.clone(),
-            note: "every compiler and every run was inside".to_owned(),
-            class: if holds { "good" } else { "bad" },
-        },
-        Fact {
-            name: "Self-check",
-            value: if self_check.identical {
-                "step by step gives clang's own assembly".to_owned()
-            } else {
-                "step by step gives other assembly than clang".to_owned()
-            },
-            note: match (self_check.ratio, self_check.interval) {
-                (Some(ratio), Some(interval)) => {
-                    format!("timed at {} ({})", words::ratio(ratio), words::interval(interval, 1.0))
-                }
-                _ => "the same executable, byte for byte".to_owned(),
-            },
-            class: if self_check.identical { "good" } else { "plain" },
-        },
-        Fact {
-            name: "Noise",
-            value: format!("±{}", percent(noise.half_width)),
-            note: format!("{} runs of the original against itself; nothing smaller is claimed", count(noise.runs)),
-            class: "good",
-        },
-        Fact {
-            name: "The original",
-            value: if fitness.lowered.is_empty() { "is fit to be a reference".to_owned() } else { fitness.lowered.join("; ") },
-            note: format!("{} runs in {} address layouts agree", count(fitness.runs), fitness.layouts),
-            class: if fitness.lowered.is_empty() { "good" } else { "bad" },
-        },
-    ]
-}
-
-fn inputs_fact(inputs: &Inputs) -> Fact {
-    let of = |list| inputs.cases.iter().filter(|case| case.list == list).count();
-    let coverage = inputs
-        .coverage
-        .map(|coverage| format!("tests reach {} of the code; ", percent(coverage)))
-        .unwrap_or_default();
-    Fact {
-        name: "Inputs",
-        value: format!(
-            "{} visible and {} held-out tests, {} + {} timing inputs",
-            of(CaseList::Visible),
-            of(CaseList::HeldOut),
-            of(CaseList::SearchTiming),
-            of(CaseList::FinalTiming)
-        ),
-        note: format!("{coverage}{} dropped", inputs.dropped.len()),
-        class: "plain",
     }
 }

@@ -51,7 +51,10 @@ impl Svg {
 
     /// A disc, with a text that shows when it is pointed at.
     pub(super) fn disc(&mut self, class: &str, [x, y]: [f64; 2], radius: f64, hint: &str) {
-        let _ = write!(self.out, "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"");
+        let _ = write!(
+            self.out,
+            "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\""
+        );
         if hint.is_empty() {
             self.out.push_str("/>\n");
         } else {
@@ -78,10 +81,20 @@ impl Svg {
     }
 
     /// Grid lines and labels of a horizontal axis, from the top down to `bottom`.
-    pub(super) fn axis(&mut self, scale: &Scale, top: f64, bottom: f64, label: impl Fn(f64) -> String) {
+    pub(super) fn axis(
+        &mut self,
+        scale: &Scale,
+        top: f64,
+        bottom: f64,
+        label: impl Fn(f64) -> String,
+    ) {
         for tick in scale.ticks() {
             let x = scale.at(tick);
-            self.line(if tick == 1.0 { "one" } else { "grid" }, [x, top], [x, bottom]);
+            self.line(
+                if tick == 1.0 { "one" } else { "grid" },
+                [x, top],
+                [x, bottom],
+            );
             self.text("tick", [x, bottom + 15.0], "middle", &label(tick));
         }
     }
@@ -103,9 +116,14 @@ impl Scale {
     /// The values' range, a little wider, onto these pixels. 1 is always in it.
     pub(super) fn around(values: impl Iterator<Item = f64>, pixels: [f64; 2]) -> Self {
         let fits = values.filter(|value| value.is_finite() && *value > 0.0);
-        let [low, high] = fits.fold([0.97, 1.05], |[low, high]: [f64; 2], value| [low.min(value), high.max(value)]);
+        let [low, high] = fits.fold([0.97, 1.05], |[low, high]: [f64; 2], value| {
+            [low.min(value), high.max(value)]
+        });
         let wider = (high / low).powf(0.04);
-        Self { range: [low / wider, high * wider], pixels }
+        Self {
+            range: [low / wider, high * wider],
+            pixels,
+        }
     }
 
     /// Where a value is; what is out of range is at the end.
@@ -123,13 +141,19 @@ impl Scale {
             r if r > 40.0 => &[1.0],
             r if r > 8.0 => &[1.0, 2.0, 5.0],
             r if r > 3.0 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0],
-            r if r > 1.7 => &[1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+            r if r > 1.7 => &[
+                1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0,
+            ],
             r if r > 1.25 => &[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 6.0, 7.0, 8.0, 9.0],
-            _ => &[1.0, 1.02, 1.04, 1.06, 1.08, 1.1, 1.15, 1.2, 1.25, 9.0, 9.2, 9.4, 9.6, 9.8],
+            _ => &[
+                1.0, 1.02, 1.04, 1.06, 1.08, 1.1, 1.15, 1.2, 1.25, 9.0, 9.2, 9.4, 9.6, 9.8,
+            ],
         };
         let decades = (-3..=6).map(|decade| 10f64.powi(decade));
         let all = decades.flat_map(|decade| steps.iter().map(move |step| step * decade));
-        all.map(|tick| (tick * 1e6).round() / 1e6).filter(|tick| (low..=high).contains(tick)).collect()
+        all.map(|tick| (tick * 1e6).round() / 1e6)
+            .filter(|tick| (low..=high).contains(tick))
+            .collect()
     }
 }
 
@@ -140,17 +164,29 @@ mod tests {
     #[test]
     fn a_scale_keeps_order_and_ends() {
         let scale = Scale::around([0.5, 4.0, f64::NAN, 0.0].into_iter(), [10.0, 110.0]);
-        let places: Vec<f64> = [0.1, 0.5, 1.0, 2.0, 4.0, 90.0].iter().map(|value| scale.at(*value)).collect();
-        assert!(places.is_sorted() && places[0] == 10.0 && places[5] == 110.0, "{places:?}");
+        let places: Vec<f64> = [0.1, 0.5, 1.0, 2.0, 4.0, 90.0]
+            .iter()
+            .map(|value| scale.at(*value))
+            .collect();
+        assert!(
+            places.is_sorted() && places[0] == 10.0 && places[5] == 110.0,
+            "{places:?}"
+        );
         assert!(scale.ticks().contains(&1.0));
         for high in [1.0, 1.2, 1.6, 2.5, 5.0, 30.0, 500.0] {
             let ticks = Scale::around([high].into_iter(), [0.0, 1.0]).ticks();
-            assert!((2..=10).contains(&ticks.len()) && ticks.contains(&1.0), "{high}: {ticks:?}");
+            assert!(
+                (2..=10).contains(&ticks.len()) && ticks.contains(&1.0),
+                "{high}: {ticks:?}"
+            );
         }
     }
 
     #[test]
     fn text_stays_text() {
-        assert_eq!(escape("</text><script>'\"&\u{1b}"), "&lt;/text&gt;&lt;script&gt;&#39;&quot;&amp;\u{fffd}");
+        assert_eq!(
+            escape("</text><script>'\"&\u{1b}"),
+            "&lt;/text&gt;&lt;script&gt;&#39;&quot;&amp;\u{fffd}"
+        );
     }
 }

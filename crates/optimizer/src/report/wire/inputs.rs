@@ -17,7 +17,9 @@ pub struct Inputs {
 }
 
 /// What an input is for. No input is for two things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaseList {
     /// A test that agents may see.
@@ -32,7 +34,12 @@ pub enum CaseList {
 
 impl CaseList {
     /// All lists.
-    pub const ALL: [Self; 4] = [Self::Visible, Self::HeldOut, Self::SearchTiming, Self::FinalTiming];
+    pub const ALL: [Self; 4] = [
+        Self::Visible,
+        Self::HeldOut,
+        Self::SearchTiming,
+        Self::FinalTiming,
+    ];
 
     /// Its folder under `inputs`.
     pub fn folder(self) -> &'static str {

@@ -7,7 +7,12 @@ use whittle_toolchain::sandbox::Layers;
 use whittle_toolchain::tools::SelfCheck;
 
 pub(super) fn foundations() -> Foundations {
-    let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let strings = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<String>>()
+    };
     Foundations {
         fitness: Fitness {
             sanitizers: strings(&["address", "undefined", "memory"]),
@@ -17,13 +22,24 @@ pub(super) fn foundations() -> Foundations {
             runs: 412,
             lowered: Vec::new(),
         },
-        self_check: SelfCheck { listing_identical: true, ratio: Some(1.0004), interval: Some([0.9981, 1.0029]), runs: 392 },
-        noise: NoiseFloor { half_width: 0.0041, ratio: 1.0002, interval: [0.9963, 1.0041], blocks: 60, runs: 248 },
+        self_check: SelfCheck {
+            listing_identical: true,
+            ratio: Some(1.0004),
+            interval: Some([0.9981, 1.0029]),
+            runs: 392,
+        },
+        noise: NoiseFloor {
+            half_width: 0.0041,
+            ratio: 1.0002,
+            interval: [0.9963, 1.0041],
+            blocks: 60,
+            runs: 248,
+        },
         sandbox: Layers {
             landlock: Some(4),
             seccomp: true,
             namespaces: true,
-            bubblewrap: Some("bubblewrap 0.8.0".to_owned()),
+            bubblewrap: Some("0.8.0".to_owned()),
             limits: true,
         },
     }

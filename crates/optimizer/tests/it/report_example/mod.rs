@@ -9,13 +9,9 @@ use whittle_optimizer::evidence::{Evidence, Rejection, RejectionKind, Rung};
 use whittle_optimizer::inputs::{Case, Dropped, Expected, Inputs, Origin};
 use whittle_optimizer::program::Program;
 use whittle_optimizer::report::Texts;
-use whittle_optimizer::session::{
-    Claim, Conclusion, Machine, RunHeader, RunOptions, RunState,
-};
+use whittle_optimizer::session::{Claim, Conclusion, Machine, RunHeader, RunOptions, RunState};
 use whittle_optimizer::tree::{Node, NodeId, Outcome, Tree};
-use whittle_toolchain::measure::{
-    ArmName, Comparison, Sample, Verdict, WorkloadComparison,
-};
+use whittle_toolchain::measure::{ArmName, Comparison, Sample, Verdict, WorkloadComparison};
 use whittle_toolchain::tools::{Digest, Unit};
 
 mod foundations;
@@ -33,7 +29,10 @@ impl Chance {
 
     /// From 0 to below 1, with four digits.
     pub(crate) fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % 10_000) as f64 / 10_000.0
     }
 
@@ -58,7 +57,9 @@ pub(crate) fn header() -> RunHeader {
             seed: 7,
             guide: "thompson".to_owned(),
             agents: strings(&["passes", "flags", "source"]),
-            budget: Budget::default().with(Resource::Seconds, 300.0).with(Resource::Runs, 4_000.0),
+            budget: Budget::default()
+                .with(Resource::Seconds, 300.0)
+                .with(Resource::Runs, 4_000.0),
             host: true,
             margin: 0.01,
             fp_tolerance: None,
@@ -75,14 +76,20 @@ pub(crate) fn header() -> RunHeader {
 /// The run with this many candidates, each final input timed under so many layouts in so many blocks.
 pub(crate) fn record(candidates: u32, layouts: usize, blocks: usize) -> RunRecord {
     let tree = tree(candidates);
-    let (winner, host) = (tree.nodes()[candidates as usize - 2].id, tree.nodes()[candidates as usize].id);
+    let (winner, host) = (
+        tree.nodes()[candidates as usize - 2].id,
+        tree.nodes()[candidates as usize].id,
+    );
     let conclusion = conclusion(winner, host, layouts, blocks);
     let measurements = [&conclusion.portable, &conclusion.host]
         .into_iter()
         .flatten()
         .map(|claim| MeasurementRecord::new(Some(claim.node), "against -O3", &claim.comparison))
         .collect();
-    let line = |at: &str, text: &str| LogLine { at: at.parse().unwrap(), text: text.to_owned() };
+    let line = |at: &str, text: &str| LogLine {
+        at: at.parse().unwrap(),
+        text: text.to_owned(),
+    };
     RunRecord {
         started: "2026-02-11T09:31:07Z".parse().unwrap(),
         version: "0.1.0".to_owned(),
@@ -96,8 +103,14 @@ pub(crate) fn record(candidates: u32, layouts: usize, blocks: usize) -> RunRecor
         conclusion: Some(conclusion),
         message: None,
         log: vec![
-            line("2026-02-11T09:31:20Z", "#0: 2 remarks: distance not vectorized (while loop of unknown length)"),
-            line("2026-02-11T09:33:41Z", "#9: 40 more inputs give the same results"),
+            line(
+                "2026-02-11T09:31:20Z",
+                "#0: 2 remarks: distance not vectorized (while loop of unknown length)",
+            ),
+            line(
+                "2026-02-11T09:33:41Z",
+                "#9: 40 more inputs give the same results",
+            ),
         ],
     }
 }
@@ -113,8 +126,17 @@ pub(crate) fn texts() -> Texts {
 
 fn original() -> Candidate {
     let units = vec![Unit::new("signatures.c", BEFORE)];
-    let recipe = Recipe { front_end: strings(&["-DNDEBUG", "-O3"]), ..Recipe::default() };
-    Candidate { artifact: Artifact { level: Level::Source, units }, recipe }
+    let recipe = Recipe {
+        front_end: strings(&["-DNDEBUG", "-O3"]),
+        ..Recipe::default()
+    };
+    Candidate {
+        artifact: Artifact {
+            level: Level::Source,
+            units,
+        },
+        recipe,
+    }
 }
 
 /// Agents with what they change.
@@ -151,7 +173,11 @@ fn tree(candidates: u32) -> Tree {
         let best_speedup = nodes[best.0 as usize].speedup().unwrap();
         let (agent, change, mut candidate);
         let outcome;
-        let mut parent = if chance.next() < 0.55 { best } else { nodes[chance.below(nodes.len())].id };
+        let mut parent = if chance.next() < 0.55 {
+            best
+        } else {
+            nodes[chance.below(nodes.len())].id
+        };
         if nodes[parent.0 as usize].speedup().is_none() {
             parent = NodeId::ROOT;
         }
@@ -166,10 +192,15 @@ fn tree(candidates: u32) -> Tree {
             let kind = chance.below(CHANGES.len());
             (agent, change) = CHANGES[kind];
             candidate = nodes[parent.0 as usize].candidate.clone();
-            candidate.recipe.middle_end.push(format!("-unroll-threshold={}", 100 + 10 * id));
+            candidate
+                .recipe
+                .middle_end
+                .push(format!("-unroll-threshold={}", 100 + 10 * id));
             candidate.recipe.profile |= kind == 5;
             outcome = match chance.next() {
-                x if x < 0.16 => Outcome::Duplicate { of: nodes[chance.below(nodes.len())].id },
+                x if x < 0.16 => Outcome::Duplicate {
+                    of: nodes[chance.below(nodes.len())].id,
+                },
                 x if x < 0.27 => rejected(kind),
                 x if x < 0.36 => timed(id, best_speedup.min(1.22) + 0.004 + 0.03 * chance.next()),
                 _ => timed(id, (0.86 + 0.16 * chance.next()) * best_speedup.min(1.22)),
@@ -195,17 +226,41 @@ fn tree(candidates: u32) -> Tree {
 
 fn timed(id: u32, speedup: f64) -> Outcome {
     let speedup = (speedup * 1e4).round() / 1e4;
-    let seconds = [0.0831, 0.2214].map(|s| (s / speedup * 1e6).round() / 1e6).to_vec();
-    Outcome::Timed { code: Digest::of(&[&id.to_le_bytes()]), speedup, seconds }
+    let seconds = [0.0831, 0.2214]
+        .map(|s| (s / speedup * 1e6).round() / 1e6)
+        .to_vec();
+    Outcome::Timed {
+        code: Digest::of(&[&id.to_le_bytes()]),
+        speedup,
+        seconds,
+    }
 }
 
 fn rejected(kind: usize) -> Outcome {
     let (rung, kind, reason) = match kind % 3 {
-        0 => (Rung::Tests, RejectionKind::Output, "input small-two: line 1: expected \"71\", got \"72\""),
-        1 => (Rung::Builds, RejectionKind::Build, "opt: error: unknown pass name 'loop-interchang'"),
-        _ => (Rung::Tests, RejectionKind::Time, "input medium-four: still running after 2.0 s"),
+        0 => (
+            Rung::Tests,
+            RejectionKind::Output,
+            "input small-two: line 1: expected \"71\", got \"72\"",
+        ),
+        1 => (
+            Rung::Builds,
+            RejectionKind::Build,
+            "opt: error: unknown pass name 'loop-interchang'",
+        ),
+        _ => (
+            Rung::Tests,
+            RejectionKind::Time,
+            "input medium-four: still running after 2.0 s",
+        ),
     };
-    Outcome::Rejected { rejection: Rejection { rung, kind, reason: reason.to_owned() } }
+    Outcome::Rejected {
+        rejection: Rejection {
+            rung,
+            kind,
+            reason: reason.to_owned(),
+        },
+    }
 }
 
 fn ledger(tree: &Tree) -> Ledger {
@@ -216,7 +271,11 @@ fn ledger(tree: &Tree) -> Ledger {
     for node in &tree.nodes()[1..] {
         ledger.spend(&node.agent, Resource::Seconds, node.at_s - before);
         ledger.spend(&node.agent, Resource::Candidates, 1.0);
-        ledger.spend(&node.agent, Resource::Runs, node.speedup().map_or(0.0, |_| 16.0));
+        ledger.spend(
+            &node.agent,
+            Resource::Runs,
+            node.speedup().map_or(0.0, |_| 16.0),
+        );
         before = node.at_s;
     }
     ledger
@@ -225,9 +284,16 @@ fn ledger(tree: &Tree) -> Ledger {
 fn case(name: &str, input: &str, stdout: &str, origin: Origin) -> Case {
     Case {
         name: name.to_owned(),
-        arguments: if name == "small-two" { strings(&["-v", "two words"]) } else { Vec::new() },
+        arguments: if name == "small-two" {
+            strings(&["-v", "two words"])
+        } else {
+            Vec::new()
+        },
         input: input.as_bytes().to_vec(),
-        expected: Expected { stdout: stdout.as_bytes().to_vec(), status: i32::from(stdout.is_empty()) },
+        expected: Expected {
+            stdout: stdout.as_bytes().to_vec(),
+            status: i32::from(stdout.is_empty()),
+        },
         origin,
     }
 }
@@ -235,7 +301,14 @@ fn case(name: &str, input: &str, stdout: &str, origin: Origin) -> Case {
 fn inputs() -> Inputs {
     let many = |word: &str, range: std::ops::Range<u32>| {
         range
-            .map(|i| case(&format!("{word} {i}"), &format!("{i} {}\n", i % 5), &format!("{}\n", i * 31), Origin::BuiltIn))
+            .map(|i| {
+                case(
+                    &format!("{word} {i}"),
+                    &format!("{i} {}\n", i % 5),
+                    &format!("{}\n", i * 31),
+                    Origin::BuiltIn,
+                )
+            })
             .collect()
     };
     let mut visible: Vec<Case> = many("mutated", 1..15);
@@ -262,16 +335,38 @@ pub(crate) fn comparison(ratios: [f64; 4], layouts: usize, blocks: usize) -> Com
     let mut samples = Vec::new();
     for block in 0..4 * layouts * blocks {
         let (workload, layout) = (block % 4, block / 4 % layouts);
-        for arm in [ArmName::Baseline, ArmName::Candidate, ArmName::Candidate, ArmName::Baseline] {
-            let ratio = if arm == ArmName::Candidate { ratios[workload] } else { 1.0 };
-            let noise = 1.0 + 0.02 * chance.next() + 0.012 * layout as f64 * chance.next() + 0.1 * chance.next().powi(20);
+        for arm in [
+            ArmName::Baseline,
+            ArmName::Candidate,
+            ArmName::Candidate,
+            ArmName::Baseline,
+        ] {
+            let ratio = if arm == ArmName::Candidate {
+                ratios[workload]
+            } else {
+                1.0
+            };
+            let noise = 1.0
+                + 0.02 * chance.next()
+                + 0.012 * layout as f64 * chance.next()
+                + 0.1 * chance.next().powi(20);
             let wall_s = (baselines[workload] / ratio * noise * 1e6).round() / 1e6;
-            samples.push(Sample { workload, layout, block, arm, wall_s, cpu_s: wall_s - 0.0007 });
+            samples.push(Sample {
+                workload,
+                layout,
+                block,
+                arm,
+                wall_s,
+                cpu_s: wall_s - 0.0007,
+            });
         }
     }
     let median = |workload: usize, arm: ArmName| {
-        let mut times: Vec<f64> =
-            samples.iter().filter(|s| s.workload == workload && s.arm == arm).map(|s| s.wall_s).collect();
+        let mut times: Vec<f64> = samples
+            .iter()
+            .filter(|s| s.workload == workload && s.arm == arm)
+            .map(|s| s.wall_s)
+            .collect();
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     };
@@ -290,7 +385,11 @@ pub(crate) fn comparison(ratios: [f64; 4], layouts: usize, blocks: usize) -> Com
         ratio,
         interval: [0.979, 1.024].map(|share| (ratio * share * 1e4).round() / 1e4),
         confidence: 0.95,
-        verdict: if ratio > 1.03 { Verdict::Faster } else { Verdict::NoDifference },
+        verdict: if ratio > 1.03 {
+            Verdict::Faster
+        } else {
+            Verdict::NoDifference
+        },
         slower_on: Vec::new(),
         per_workload,
         cpu_ratio: ratio + 0.004,
@@ -330,15 +429,30 @@ fn conclusion(winner: NodeId, host: NodeId, layouts: usize, blocks: usize) -> Co
     };
     let passed = NodeId(host.0 - 1);
     Conclusion {
-        portable: Some(claim(winner, "-O3", [1.36, 1.33, 1.29, 1.27], Some([1_204_118_233, 871_009_402]))),
-        host: Some(claim(host, "-O3", [2.31, 2.2, 2.07, 1.86], Some([1_204_118_233, 402_731_188]))),
+        portable: Some(claim(
+            winner,
+            "-O3",
+            [1.36, 1.33, 1.29, 1.27],
+            Some([1_204_118_233, 871_009_402]),
+        )),
+        host: Some(claim(
+            host,
+            "-O3",
+            [2.31, 2.2, 2.07, 1.86],
+            Some([1_204_118_233, 402_731_188]),
+        )),
         user_flags: Some(claim(host, "-O2 -DNDEBUG", [2.4, 2.29, 2.16, 1.93], None)),
         native_alone: Some(comparison([1.62, 1.57, 1.5, 1.38], layouts, blocks)),
         winner: host,
         evidence: BTreeMap::from([
             (
                 NodeId::ROOT,
-                Evidence { rung: Some(Rung::Reference), visible_tests: 16, held_out_tests: 12, ..Evidence::default() },
+                Evidence {
+                    rung: Some(Rung::Reference),
+                    visible_tests: 16,
+                    held_out_tests: 12,
+                    ..Evidence::default()
+                },
             ),
             (winner, held.clone()),
             (
@@ -351,7 +465,14 @@ fn conclusion(winner: NodeId, host: NodeId, layouts: usize, blocks: usize) -> Co
                     ..Evidence::default()
                 },
             ),
-            (host, Evidence { fuzzed_inputs: 1_488, fuzz_s: 25.0, ..held }),
+            (
+                host,
+                Evidence {
+                    fuzzed_inputs: 1_488,
+                    fuzz_s: 25.0,
+                    ..held
+                },
+            ),
         ]),
         passed_over: vec![(
             passed,
