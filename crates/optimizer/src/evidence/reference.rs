@@ -136,7 +136,7 @@ pub struct Reference {
 #[derive(Debug)]
 pub(super) struct State {
     random: ChaCha8Rng,
-    times: BTreeMap<Digest, Duration>,
+    times: BTreeMap<Digest, (Duration, Duration)>,
     pub(super) late_runs_left: usize,
     /// CPU time spent on slow variants with large inputs, from what they usually take.
     pub(super) slow: Duration,
@@ -224,9 +224,10 @@ impl Reference {
         }
         self.check_declared(raw, &trial.expected)?;
         let mut state = self.state();
+        let times = (trial.wall, trial.cpu);
         state
             .times
-            .insert(digest(&raw.arguments, &raw.input), trial.wall);
+            .insert(digest(&raw.arguments, &raw.input), times);
         state.tally.add(&raw.name, &checks, &outcomes);
         drop(state);
         Ok(Judgement::Fit(Case {
@@ -308,30 +309,54 @@ impl Reference {
 
     /// How long the original takes on an input; measured now if it was not before.
     pub fn time_of(&self, case: &Case) -> Duration {
+        self.times_of(case).0
+    }
+
+    /// The same without the time in which other programs ran.
+    pub(crate) fn quiet_seconds_of(&self, case: &Case) -> f64 {
+        let (wall, cpu) = self.times_of(case);
+        wall.min(cpu).as_secs_f64()
+    }
+
+    /// Wall and CPU time.
+    fn times_of(&self, case: &Case) -> (Duration, Duration) {
         let key = digest(&case.arguments, &case.input);
-        if let Some(&time) = self.state().times.get(&key) {
-            return time;
+        if let Some(&times) = self.state().times.get(&key) {
+            return times;
         }
         // What cannot be measured is given the time of the longest run.
+        let longest = (self.options.wall, self.options.wall);
         let Ok(input) = SealedInput::new(&case.input) else {
-            return self.options.wall;
+            return longest;
         };
         let (name, arguments) = (case.name.clone(), case.arguments.clone());
-        let workload = Workload {
-            name,
-            arguments,
-            input,
-        };
-        let run = self.run_original(&workload, self.options.wall);
-        let time = run.map_or(self.options.wall, |finished| finished.wall);
-        self.state().times.insert(key, time);
-        time
+        let run = self.run_original(
+            &Workload {
+                name,
+                arguments,
+                input,
+            },
+            self.options.wall,
+        );
+        let times = run.map_or(longest, |finished| {
+            (finished.wall, finished.user + finished.system)
+        });
+        self.state().times.insert(key, times);
+        times
     }
 
     /// What is known of the original as a reference, from all inputs judged so far.
     pub fn fitness(&self) -> Fitness {
         self.state().tally.fitness(&self.variants, &self.imports)
     }
+}
+
+/// Seconds of a run without those in which other programs ran: they choose inputs, and are not reported.
+pub(crate) fn quiet_seconds(finished: &Finished) -> f64 {
+    finished
+        .wall
+        .min(finished.user + finished.system)
+        .as_secs_f64()
 }
 
 /// A name for an input.

@@ -25,8 +25,8 @@ const QUICK: f64 = 0.1;
 /// Sizes for which the generator is asked, as long as the original is quick on them.
 const SIZES: [u64; 8] = [1, 2, 5, 10, 30, 100, 300, 1000];
 const SEEDS_PER_SIZE: u64 = 2;
-/// Inputs that were not used and are listed one by one.
-const LISTED: usize = 20;
+/// Inputs made here that were not used and are listed one by one.
+const LISTED: usize = 5;
 /// Inputs with the same output that show that a program's input does not reach it.
 const ALL_THE_SAME: usize = 5;
 /// Fewest inputs with which a run makes sense: a test for everybody, one held out, and one that is timed.
@@ -51,7 +51,7 @@ pub fn gather(
         siblings: 0,
         seen: BTreeSet::new(),
         dropped: Vec::new(),
-        left_out: 0,
+        made_in_vain: 0,
         notes: Vec::new(),
     };
     if let Some(command) = &options.generator {
@@ -66,10 +66,11 @@ pub fn gather(
     let mut inputs = select(gatherer.known, timing, options);
     inputs.dropped = gatherer.dropped;
     inputs.notes = gatherer.notes;
-    if gatherer.left_out > 0 {
+    if gatherer.made_in_vain > LISTED {
+        let name = format!("{} more made here", gatherer.made_in_vain - LISTED);
         inputs.dropped.push(Dropped {
-            name: format!("{} more", gatherer.left_out),
-            reason: "for reasons like these".to_owned(),
+            name,
+            reason: "have no right answer either".to_owned(),
         });
     }
     inputs.coverage = explorer.share(inputs.visible.iter().chain(&inputs.held_out))?;
@@ -88,7 +89,8 @@ pub(crate) struct Gatherer<'a> {
     observer: &'a mut dyn FnMut(&GatherProgress) -> ControlFlow<()>,
     seen: BTreeSet<Digest>,
     dropped: Vec<Dropped>,
-    left_out: usize,
+    /// Inputs made here that have no right answer.
+    made_in_vain: usize,
     /// What people should know of the inputs, in words.
     pub(crate) notes: Vec<String>,
 }
@@ -103,15 +105,13 @@ impl Gatherer<'_> {
         stop_if((self.observer)(&GatherProgress { stage, done, total }))
     }
 
-    /// Notes why something is not used.
-    pub(crate) fn drop(&mut self, name: &str, reason: String) {
-        if self.dropped.len() < LISTED {
-            self.dropped.push(Dropped {
-                name: name.to_owned(),
-                reason,
-            });
-        } else {
-            self.left_out += 1;
+    /// Notes why an input is not used.
+    fn drop(&mut self, raw: &RawCase, reason: String) {
+        let is_made = raw.origin == Origin::BuiltIn;
+        self.made_in_vain += usize::from(is_made);
+        if !is_made || self.made_in_vain <= LISTED {
+            let name = raw.name.clone();
+            self.dropped.push(Dropped { name, reason });
         }
     }
 
@@ -123,7 +123,7 @@ impl Gatherer<'_> {
         match self.reference.judge(raw)? {
             Judgement::Fit(case) => Ok(Some(case)),
             Judgement::Unfit(reason) => {
-                self.drop(&raw.name, reason);
+                self.drop(raw, reason);
                 Ok(None)
             }
         }
@@ -134,7 +134,7 @@ impl Gatherer<'_> {
         let Some(case) = self.judge(raw)? else {
             return Ok(false);
         };
-        let seconds = self.reference.time_of(&case).as_secs_f64();
+        let seconds = self.reference.quiet_seconds_of(&case);
         self.known.push(Known { case, seconds });
         Ok(true)
     }
@@ -147,7 +147,7 @@ impl Gatherer<'_> {
             for (done, raw) in tests.iter().enumerate() {
                 self.observe(stage, done, tests.len())?;
                 if self.seen.contains(&digest(&raw.arguments, &raw.input)) {
-                    self.drop(&raw.name, "is the same as another test".to_owned());
+                    self.drop(raw, "is the same as another test".to_owned());
                 } else {
                     self.add(raw)?;
                 }

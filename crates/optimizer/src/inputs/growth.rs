@@ -93,7 +93,18 @@ pub(crate) fn grow<E>(
             break;
         }
     }
-    Ok(growth.path)
+    Ok(enough(growth.path, wanted))
+}
+
+/// Without the last steps if these made the input larger and no run long enough to be timed.
+fn enough(mut path: Vec<Grown>, wanted: Wanted) -> Vec<Grown> {
+    let longest = path.iter().map(|grown| grown.seconds).fold(0.0, f64::max);
+    if longest < wanted.least {
+        let is_as_long = |grown: &Grown| grown.seconds >= longest * 0.7;
+        let length = path.iter().position(is_as_long).map_or(0, |at| at + 1);
+        path.truncate(length);
+    }
+    path
 }
 
 /// Inputs between the shape's own size and a grown one, the largest first.
@@ -180,7 +191,7 @@ fn is_stagnant(path: &[Grown]) -> bool {
     let [.., before, _, _, last] = path else {
         return false;
     };
-    last.given.1.len() > STAGNANT && last.seconds < before.seconds * 1.1
+    last.given.1.len() > STAGNANT && last.seconds < before.seconds * 1.2
 }
 
 fn time_of(path: &[Grown]) -> f64 {

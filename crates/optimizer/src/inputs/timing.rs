@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use whittle_toolchain::sandbox::End;
 
-use crate::evidence::reference::Reference;
+use crate::evidence::reference::{Reference, quiet_seconds};
 use crate::inputs::explore::workload;
 use crate::inputs::gather::{Gatherer, built_in};
 use crate::inputs::growth::{Grown, Run, Wanted, between, grow, siblings};
@@ -92,7 +92,7 @@ impl Gatherer<'_> {
             if finished.end == End::Cancelled {
                 return Err(InputError::Cancelled);
             }
-            best = best.min(finished.wall.as_secs_f64());
+            best = best.min(quiet_seconds(&finished));
         }
         Ok(best)
     }
@@ -149,7 +149,7 @@ impl Gatherer<'_> {
         if !matches!(finished.end, End::Exited(_)) {
             return Ok(None);
         }
-        let seconds = finished.wall.as_secs_f64();
+        let seconds = quiet_seconds(&finished);
         if seconds > self.options.timing_seconds * 1.6 && limit < LONGEST {
             return Ok(None);
         }
@@ -338,7 +338,7 @@ impl Gatherer<'_> {
             let workload = workload("sibling", &other.0, &other.1)?;
             let limit = Duration::from_secs_f64((base.seconds * ALIKE).max(0.5));
             let finished = self.reference.run_original(&workload, limit)?;
-            let seconds = finished.wall.as_secs_f64();
+            let seconds = quiet_seconds(&finished);
             let is_alike = finished.end == End::Exited(base.case.expected.status)
                 && (seconds < base.seconds * ALIKE || seconds < LEAST_SECONDS)
                 && (seconds > base.seconds / ALIKE || base.seconds < LEAST_SECONDS);
@@ -386,7 +386,7 @@ fn run_grown(
             End::Cancelled => return Err(InputError::Cancelled),
             _ => return Ok(Run::Failed),
         }
-        best = best.min(finished.wall.as_secs_f64());
+        best = best.min(quiet_seconds(&finished));
         if best > LEAST_SECONDS {
             break;
         }

@@ -391,7 +391,14 @@ fn a_program_with_arguments_only_is_given_arguments() {
     let scratch = Scratch::new();
     let source = "#include <stdio.h>\n#include <stdlib.h>\nint main(int argc, char **argv) {\n    if (argc < 2) return 1;\n    long n = atol(argv[1]);\n    \
                   if (n < 0 || n > 1000000000) return 2;\n    unsigned x = 1;\n    for (long i = 0; i < n; i++) x ^= x << 5 ^ (unsigned)i;\n    printf(\"%u\\n\", x);\n}\n";
-    let inputs = gather(&scratch, source, &InputOptions::default()).unwrap();
+    let options = InputOptions {
+        effort: Duration::from_secs(3),
+        held_out: 8,
+        search_timing: 1,
+        final_timing: 2,
+        ..InputOptions::default()
+    };
+    let inputs = gather(&scratch, source, &options).unwrap();
     assert_kept_apart(&inputs);
     for case in inputs.search_timing.iter().chain(&inputs.final_timing) {
         assert!(
