@@ -8,7 +8,7 @@ use whittle_toolchain::sandbox::{End, Job, Sandbox, SandboxError};
 use crate::evidence::compare::shown;
 use crate::program::{Program, is_translation_unit};
 
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What gcc made of the program.
 #[derive(Debug)]

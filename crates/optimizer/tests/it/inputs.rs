@@ -175,7 +175,7 @@ int main(void) {
 fn without_tests_all_branches_of_a_small_parser_are_reached() {
     let scratch = Scratch::new();
     let options = InputOptions {
-        effort: Duration::from_mins(1),
+        effort: Duration::from_secs(60),
         attempts: 1_500,
         timing_seconds: 0.03,
         ..InputOptions::default()
@@ -198,7 +198,7 @@ fn the_same_seed_finds_the_same_tests() {
         let scratch = Scratch::new();
         let options = InputOptions {
             seed,
-            effort: Duration::from_mins(2),
+            effort: Duration::from_secs(120),
             attempts: 64,
             timing_seconds: 0.02,
             visible: 4,
