@@ -94,7 +94,7 @@ pub enum ReferenceError {
     },
     /// A tool failed.
     #[error(transparent)]
-    Tool(#[from] ToolError),
+    Tool(ToolError),
     /// The sandbox failed.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -104,6 +104,15 @@ pub enum ReferenceError {
     /// The user stopped the run.
     #[error("the run was stopped")]
     Cancelled,
+}
+
+impl From<ToolError> for ReferenceError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Tool(error),
+        }
+    }
 }
 
 fn no_right_answer(inputs: usize, reason: &str, example: &str) -> String {

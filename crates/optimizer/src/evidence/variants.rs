@@ -1,6 +1,6 @@
 //! The original in other builds: other optimization levels, another compiler, sanitizers.
 
-use whittle_toolchain::tools::{Digest, Executable, Sanitizer, Tool, ToolError, Toolchain};
+use whittle_toolchain::tools::{Digest, Executable, Sanitizer, Tool, Toolchain};
 
 use crate::evidence::parallel::in_order;
 use crate::evidence::reference::ReferenceError;
@@ -125,7 +125,6 @@ fn build(
             executable,
             _folder: None,
         })),
-        Err(ToolError::Cancelled { .. }) => Err(ReferenceError::Cancelled),
         // It compiles at -O3: what fails here is the variant, and a missing runtime is no fault of the program.
         Err(error) if error.is_about_the_input() => Ok(Err(format!(
             "not checked with {name}: {}",

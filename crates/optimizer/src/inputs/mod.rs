@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use whittle_toolchain::tools::ToolError;
 
 use crate::evidence::reference::ReferenceError;
 
@@ -163,20 +164,48 @@ pub struct GatherProgress {
 pub enum InputError {
     /// The original is no reference.
     #[error(transparent)]
-    Reference(#[from] ReferenceError),
+    Reference(ReferenceError),
     /// The folder of tests cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
     /// The generator cannot be used.
     #[error(transparent)]
-    Generator(#[from] GeneratorError),
+    Generator(GeneratorError),
     /// A compiler or one of its companions failed.
     #[error(transparent)]
-    Tool(#[from] whittle_toolchain::tools::ToolError),
+    Tool(ToolError),
     /// An input could not be held in memory.
     #[error("cannot hold an input in memory")]
     Memory(#[from] std::io::Error),
     /// The user stopped.
     #[error("the collection of inputs was stopped")]
     Cancelled,
+}
+
+// However deep down a run was stopped, it is the same for the caller.
+impl From<ReferenceError> for InputError {
+    fn from(error: ReferenceError) -> Self {
+        match error {
+            ReferenceError::Cancelled => Self::Cancelled,
+            error => Self::Reference(error),
+        }
+    }
+}
+
+impl From<GeneratorError> for InputError {
+    fn from(error: GeneratorError) -> Self {
+        match error {
+            GeneratorError::Cancelled => Self::Cancelled,
+            error => Self::Generator(error),
+        }
+    }
+}
+
+impl From<ToolError> for InputError {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Cancelled { .. } => Self::Cancelled,
+            error => Self::Tool(error),
+        }
+    }
 }

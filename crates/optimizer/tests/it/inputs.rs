@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use whittle_optimizer::evidence::reference::{Reference, ReferenceError, ReferenceOptions};
 use whittle_optimizer::inputs::{self, Case, InputError, InputOptions, Inputs, Origin};
-use whittle_toolchain::tools::Toolchain;
+use whittle_toolchain::sandbox::{Sandbox, SandboxOptions};
+use whittle_toolchain::tools::{Found, Store, Toolchain};
 
 use crate::common::Scratch;
 use crate::reference::program;
@@ -489,4 +492,28 @@ fn a_folder_without_tests_is_an_error() {
         .unwrap_err()
         .to_string();
     assert!(text.contains("has no tests"), "{text}");
+}
+
+#[test]
+fn what_is_stopped_in_the_middle_of_a_run_is_told_as_such() {
+    let scratch = Scratch::new();
+    let cancel = Arc::new(AtomicBool::new(false));
+    let options = SandboxOptions {
+        cancel: cancel.clone(),
+        ..SandboxOptions::default()
+    };
+    let sandbox = Sandbox::new(options).unwrap();
+    let store = Store::open(scratch.path("store")).unwrap();
+    let toolchain = Toolchain::new(Found::find(None).unwrap(), sandbox, store).unwrap();
+    let program = program(&scratch, SORT);
+    let reference = Reference::new(&toolchain, &program).unwrap();
+    let mut left = 12;
+    let mut observe = |_: &_| {
+        left -= 1;
+        cancel.store(left < 0, Ordering::Relaxed);
+        ControlFlow::Continue(())
+    };
+    let options = InputOptions::default();
+    let result = inputs::gather(&toolchain, &program, &reference, &options, &mut observe);
+    assert!(matches!(result, Err(InputError::Cancelled)), "{result:?}");
 }
