@@ -30,7 +30,7 @@ const NAMES: [&str; 8] = [
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// The place is taken by something else.
-    #[error("{} {what}; nothing was changed there: name another folder with --output", .path.display())]
+    #[error("{} {what}; nothing was changed there: name another folder with --out", .path.display())]
     Taken {
         /// The place.
         path: PathBuf,

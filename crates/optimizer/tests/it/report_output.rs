@@ -130,7 +130,7 @@ fn what_is_not_whittles_is_left_alone() {
     let mine = scratch.file("mine/thesis.tex", "text");
     let text = refused(mine.parent().unwrap());
     assert!(
-        text.contains("mine") && text.contains("no output of whittle") && text.contains("--output"),
+        text.contains("mine") && text.contains("no output of whittle") && text.contains("--out"),
         "{text}"
     );
     assert_eq!(fs::read(&mine).unwrap(), b"text");

@@ -1,6 +1,7 @@
 //! `report.html`.
 
 use whittle_optimizer::report::{self, Report};
+use whittle_toolchain::measure::Verdict;
 use whittle_toolchain::tools::Unit;
 
 use crate::report::{id, others, report};
@@ -104,6 +105,33 @@ fn the_page_says_what_was_found() {
     assert!(none.contains("No faster program found") && !none.contains("class=\"overview\""));
     assert!(open.contains("Not finished") && open.contains("--resume"));
     assert!(failed.contains("No result") && failed.contains("does not compile"));
+}
+
+#[test]
+fn an_undecided_claim_is_not_shown_as_a_speedup() {
+    let mut record = example::record(8, 1, 1);
+    let claim = record
+        .conclusion
+        .as_mut()
+        .unwrap()
+        .user_flags
+        .as_mut()
+        .unwrap();
+    claim.comparison.verdict = Verdict::Undecided;
+    claim.comparison.ratio = 3.456;
+    claim.comparison.interval = [0.0, 1e9];
+    let page = page(&report(&record));
+    let overview = &page[page.find("class=\"overview\"").unwrap()..page.find("</figure>").unwrap()];
+    assert!(
+        overview.contains(">undecided<") && !overview.contains("3.46×"),
+        "{overview}"
+    );
+    assert!(page.contains("against your own flags: undecided</h3>"));
+    // It does not press the others together either.
+    assert!(
+        overview.contains(">1.5×<") || overview.contains(">2×<"),
+        "{overview}"
+    );
 }
 
 const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'><svg onload=alert(3)>{{ 7*7 }}";

@@ -1,6 +1,6 @@
 //! Pictures of what is claimed: ratios with their intervals, times with their spread.
 
-use super::super::wire::{Claim, ClaimKind, InputComparison, Report, Times};
+use super::super::wire::{Claim, ClaimKind, InputComparison, Report, Times, Verdict};
 use super::super::words;
 use super::svg::{Scale, Svg};
 
@@ -34,7 +34,7 @@ pub(super) fn overview(report: &Report) -> String {
     let bottom = ROW * claims.len() as f64 + 4.0;
     let words: Vec<String> = claims
         .iter()
-        .map(|claim| format!("{} {}", title(claim.kind), words::ratio(claim.ratio)))
+        .map(|claim| format!("{} {}", title(claim.kind), verdict(claim)))
         .collect();
     let mut svg = Svg::new(
         WIDTH,
@@ -42,8 +42,10 @@ pub(super) fn overview(report: &Report) -> String {
         &format!("Speed-up with interval: {}", words.join("; ")),
     );
     let scale = Scale::around(
-        claims.iter().flat_map(|claim| claim.interval),
-        [8.0, WIDTH - 76.0],
+        claims
+            .iter()
+            .flat_map(|claim| shown(claim.ratio, claim.interval)),
+        [8.0, WIDTH - 98.0],
     );
     svg.axis(&scale, 4.0, bottom, |tick| format!("{tick}×"));
     for (index, claim) in claims.iter().enumerate() {
@@ -63,12 +65,9 @@ pub(super) fn overview(report: &Report) -> String {
             claim.interval,
         );
         svg.text("label", [8.0, y - 13.0], "start", &label);
-        svg.text(
-            "value",
-            [WIDTH - 4.0, y + 5.0],
-            "end",
-            &words::ratio(claim.ratio),
-        );
+        let says = matches!(claim.verdict, Verdict::Faster | Verdict::Slower);
+        let class = if says { "value" } else { "value small" };
+        svg.text(class, [WIDTH - 4.0, y + 5.0], "end", &verdict(claim));
     }
     svg.finish()
 }
@@ -82,8 +81,14 @@ pub(super) fn ratios(claim: &Claim) -> String {
         bottom + BOTTOM,
         "Speed-up on each input, with its interval",
     );
-    let intervals = claim.inputs.iter().flat_map(|input| input.interval);
-    let scale = Scale::around(intervals.chain(claim.interval), [8.0, WIDTH - 76.0]);
+    let intervals = claim
+        .inputs
+        .iter()
+        .flat_map(|input| shown(input.ratio, input.interval));
+    let scale = Scale::around(
+        intervals.chain(shown(claim.ratio, claim.interval)),
+        [8.0, WIDTH - 76.0],
+    );
     let [from, to] = [
         scale.at(1.0 / (1.0 + claim.margin)),
         scale.at(1.0 + claim.margin),
@@ -183,6 +188,20 @@ fn lane(svg: &mut Svg, scale: &Scale, class: &str, y: f64, input: &InputComparis
     );
 }
 
+/// The part of an interval that is worth room: one that says nothing must not press all others together.
+fn shown(ratio: f64, [low, high]: [f64; 2]) -> [f64; 2] {
+    [low.max(ratio / 3.0), high.min(ratio * 3.0)]
+}
+
+/// The ratio, if the verdict is that there is one.
+fn verdict(claim: &Claim) -> String {
+    match claim.verdict {
+        Verdict::Faster | Verdict::Slower => words::ratio(claim.ratio),
+        Verdict::NoDifference => "no difference".to_owned(),
+        Verdict::Undecided => "undecided".to_owned(),
+    }
+}
+
 /// A bar from 1 to the ratio, with the interval over it.
 fn range(svg: &mut Svg, scale: &Scale, class: &str, y: f64, ratio: f64, interval: [f64; 2]) {
     let [one, at, low, high] = [1.0, ratio, interval[0], interval[1]].map(|end| scale.at(end));
@@ -192,8 +211,9 @@ fn range(svg: &mut Svg, scale: &Scale, class: &str, y: f64, ratio: f64, interval
         [(at - one).abs(), 8.0],
     );
     svg.bar(class, [low, y - 1.5], [high - low, 3.0]);
-    for end in [low, high] {
-        svg.bar(class, [end - 1.0, y - 6.0], [2.0, 12.0]);
+    // An interval that goes on beyond the picture has no end there.
+    for end in interval.into_iter().filter(|end| scale.contains(*end)) {
+        svg.bar(class, [scale.at(end) - 1.0, y - 6.0], [2.0, 12.0]);
     }
     svg.disc(
         &format!("dot {class}"),

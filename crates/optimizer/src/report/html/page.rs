@@ -3,7 +3,7 @@
 use minijinja::Value;
 use serde::Serialize;
 
-use super::super::wire::{Candidate, Change, Claim, ClaimKind, Level, Report, State};
+use super::super::wire::{Candidate, Change, Claim, ClaimKind, Level, Report, State, Verdict};
 use super::super::words;
 use super::facts::Fact;
 use super::parts::{self, Agent, Bar, Card, Step};
@@ -39,6 +39,8 @@ pub(super) struct Page<'a> {
 /// The result at the top.
 #[derive(Serialize)]
 struct Headline {
+    /// The claim's colour.
+    class: &'static str,
     /// "faster", "none" or "unfinished".
     kind: &'static str,
     /// "1.31×"
@@ -54,6 +56,8 @@ struct Headline {
 struct Measured {
     title: String,
     class: &'static str,
+    /// Unless it is faster.
+    verdict: &'static str,
     open: bool,
     ratios: Value,
     times: Value,
@@ -194,6 +198,7 @@ fn headline(report: &Report) -> Headline {
         ),
     };
     Headline {
+        class: claim.map_or("", |claim| claims::class(claim.kind)),
         kind,
         number,
         title,
@@ -238,6 +243,12 @@ fn measured(report: &Report) -> Vec<Measured> {
         .iter()
         .enumerate()
         .map(|(index, claim)| Measured {
+            verdict: match claim.verdict {
+                Verdict::Faster => "",
+                Verdict::Slower => "slower",
+                Verdict::NoDifference => "no difference",
+                Verdict::Undecided => "undecided",
+            },
             title: match claim.candidate {
                 Some(id) => format!(
                     "#{id} against {}, {}",

@@ -134,11 +134,16 @@ impl Scale {
         from + share.clamp(0.0, 1.0) * (to - from)
     }
 
+    /// Whether a value is within the range.
+    pub(super) fn contains(&self, value: f64) -> bool {
+        (self.range[0]..=self.range[1]).contains(&value)
+    }
+
     /// Round values for labels, some three to eight.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let [low, high] = self.range;
         let steps: &[f64] = match high / low {
-            r if r > 40.0 => &[1.0],
+            r if r > 200.0 => &[1.0],
             r if r > 8.0 => &[1.0, 2.0, 5.0],
             r if r > 3.0 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0],
             r if r > 1.7 => &[
