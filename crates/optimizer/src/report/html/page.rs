@@ -219,11 +219,12 @@ fn basis(report: &Report, claim: &Claim) -> String {
         .map(|rung| format!(", with the original's results up to rung {rung} of 4"))
         .unwrap_or_default();
     format!(
-        "{where_it_runs}: {} interval {}, measured on {inputs} input{} that nobody had seen, under {} link layouts{rung}.",
+        "{where_it_runs}: {} interval {}, measured on {inputs} input{} that nobody had seen, under {} link layout{}{rung}.",
         words::percent(claim.confidence),
         words::interval(claim.interval, claim.ratio),
         words::plural(inputs),
         claim.layouts,
+        words::plural(claim.layouts as usize),
     )
 }
 
