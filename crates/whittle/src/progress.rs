@@ -30,7 +30,6 @@ pub(crate) enum Detail {
 enum Look {
     Waiting,
     Searching,
-    Comparing,
 }
 
 /// Shows events.
@@ -83,9 +82,8 @@ impl Progress {
                 budget_left,
             } => self.node(node, *best, *budget_left),
             Event::Comparing { what, progress } => {
-                self.look(Look::Comparing);
-                self.bar.set_length(progress.blocks_planned as u64);
-                self.bar.set_position(progress.blocks_done as u64);
+                // How many blocks it takes depends on how much the times vary, and there is a limit in time: no bar.
+                self.look(Look::Waiting);
                 let ratio = match (progress.ratio, progress.interval) {
                     (Some(ratio), Some([low, high])) => {
                         format!(": {ratio:.3}x ({low:.3} to {high:.3})")
@@ -93,7 +91,8 @@ impl Progress {
                     (Some(ratio), None) => format!(": {ratio:.3}x"),
                     (None, _) => String::new(),
                 };
-                self.bar.set_message(format!("{what}{ratio}"));
+                let runs = format::count(progress.runs as u64);
+                self.bar.set_message(format!("{what}, {runs} runs{ratio}"));
             }
         }
     }
@@ -105,6 +104,7 @@ impl Progress {
         self.end_stage();
         self.stage = Some((stage.to_owned(), Instant::now()));
         self.look(Look::Waiting);
+        self.bar.reset();
         self.bar.set_message(stage.to_owned());
         if self.bar.is_hidden() {
             self.line(stage);
@@ -168,9 +168,6 @@ fn style(look: Look) -> ProgressStyle {
         Look::Waiting => "{spinner} {elapsed:>4} {wide_msg}",
         Look::Searching => {
             "{spinner} {elapsed:>4} {bar:24} {percent:>3} % of the budget, {eta} left  {wide_msg}"
-        }
-        Look::Comparing => {
-            "{spinner} {elapsed:>4} {bar:24} {pos} of at most {len} blocks  {wide_msg}"
         }
     };
     // The templates are constants; should one not parse, the default look does.
@@ -242,4 +239,59 @@ fn describe_inputs(inputs: &Inputs) -> String {
         inputs.search_timing.len(),
         inputs.final_timing.len(),
     )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A candidate as the run store has it.
+    pub(crate) fn node(id: u32, parent: Option<u32>, change: &str, outcome: &Value) -> Node {
+        let recipe = json!({
+            "front_end": ["-O3"], "merge": false, "pipeline": null, "middle_end": [], "back_end": [], "link": [],
+            "profile": false, "host": false
+        });
+        let node = json!({
+            "id": id, "parent": parent, "agent": if id == 0 { "" } else { "flags" }, "change": change, "note": null,
+            "candidate": {"artifact": {"level": "source", "units": []}, "recipe": recipe},
+            "outcome": outcome, "at_s": 0.0
+        });
+        serde_json::from_value(node).unwrap()
+    }
+
+    /// The outcome of one that was timed.
+    pub(crate) fn timed(speedup: f64) -> Value {
+        json!({"state": "timed", "code": "0".repeat(64), "speedup": speedup, "seconds": [1.0]})
+    }
+
+    /// The outcome of one that failed a test.
+    pub(crate) fn rejected() -> Value {
+        json!({"state": "rejected", "rejection": {
+            "rung": "tests", "kind": "output", "reason": "test a: line 1 is \"1\",\n not \"2\""}})
+    }
+
+    #[test]
+    fn every_candidate_counts_once_and_a_new_best_is_news() {
+        let mut tally = Tally::default();
+        let root = node(0, None, "the original", &timed(1.0));
+        assert!(!tally.add(&root, Some(&root)));
+        assert_eq!(
+            tally.text(),
+            "nothing faster yet, 0 tried, 0 rejected, 0 the same code"
+        );
+        let fast = node(1, Some(0), "profile", &timed(1.25));
+        assert!(tally.add(&fast, Some(&fast)));
+        assert!(!tally.add(&node(2, Some(0), "x", &rejected()), Some(&fast)));
+        let twin = json!({"state": "duplicate", "of": 0});
+        assert!(!tally.add(&node(3, Some(0), "y", &twin), Some(&fast)));
+        // The best is timed again.
+        let again = node(1, Some(0), "profile", &timed(1.2));
+        assert!(!tally.add(&again, Some(&again)));
+        assert_eq!(
+            tally.text(),
+            "best 1.20x by flags #1, 3 tried, 1 rejected, 1 the same code"
+        );
+    }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use indicatif::ProgressBar;
 use whittle_optimizer::archive::{Archive, RunId};
 use whittle_optimizer::budget::{Budget, Resource};
 use whittle_optimizer::inputs::InputOptions;
@@ -187,14 +188,27 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         output,
     };
     let mut progress = Progress::new(arguments.output.detail());
-    stop_at_interrupt(arguments, &setup, &progress);
-    let result = job.run(arguments, &mut setup, &mut |event| progress.show(&event));
+    let stopping = Stopping {
+        stop: setup.stop.clone(),
+        bar: progress.bar(),
+        how_to_resume: arguments.how_to_resume(),
+    };
+    // There is nothing to go on with before the inputs are there.
+    let mut resumable = arguments.resume.is_some();
+    stopping.listen(resumable);
+    let result = job.run(arguments, &mut setup, &mut |event| {
+        if matches!(event, Event::Inputs(_)) {
+            resumable = true;
+            stopping.listen(resumable);
+        }
+        progress.show(&event);
+    });
     progress.finish();
     match result {
         Ok(finished) => tell(arguments, &finished),
         Err(error) if failure::is_interruption(&error) => {
-            let how = arguments.how_to_resume();
-            anstream::eprintln!("stopped before anything was found; {how}");
+            let kept = stopping.what_is_kept(resumable);
+            anstream::eprintln!("stopped before anything was found; {kept}");
             Err(Interrupted.into())
         }
         Err(error) => Err(error.into()),
@@ -337,22 +351,36 @@ impl OutputArguments {
     }
 }
 
-/// The first Ctrl-C ends the search, the second everything.
-fn stop_at_interrupt(arguments: &Arguments, setup: &Setup, progress: &Progress) {
-    let (stop, bar) = (setup.stop.clone(), progress.bar());
-    let stop = move || {
-        stop.store(true, Ordering::SeqCst);
-        bar.suspend(|| {
-            anstream::eprintln!(
-                "stopping: the best so far is checked and reported; Ctrl-C again ends at once"
-            );
-        });
-    };
-    let farewell = format!(
-        "ended; what was found is kept: {}",
-        arguments.how_to_resume()
-    );
-    interrupt::stops(stop, Some(farewell));
+/// What Ctrl-C does.
+struct Stopping {
+    stop: Arc<AtomicBool>,
+    bar: ProgressBar,
+    how_to_resume: String,
+}
+
+impl Stopping {
+    /// The first Ctrl-C ends the search, the second everything.
+    fn listen(&self, resumable: bool) {
+        let (stop, bar) = (self.stop.clone(), self.bar.clone());
+        let stop = move || {
+            stop.store(true, Ordering::SeqCst);
+            bar.suspend(|| {
+                anstream::eprintln!(
+                    "stopping: the best so far is checked and reported; Ctrl-C again ends at once"
+                );
+            });
+        };
+        let farewell = format!("ended; {}", self.what_is_kept(resumable));
+        interrupt::stops(stop, Some(farewell));
+    }
+
+    fn what_is_kept(&self, resumable: bool) -> String {
+        if resumable {
+            format!("what was found is kept: {}", self.how_to_resume)
+        } else {
+            "there is nothing to go on with yet".to_owned()
+        }
+    }
 }
 
 /// Prints the result.

@@ -107,24 +107,22 @@ fn heading(out: &mut String, title: &str) {
 
 fn tool(out: &mut String, line: &InventoryLine) {
     let name = line.tool.name();
-    match &line.located {
-        Some(located) => {
-            let text = format!(
-                "{}  {FAINT}{}{FAINT:#}",
-                located.path.display(),
-                located.version
-            );
-            mark(out, true, name, &text);
+    if let Some(located) = &line.located {
+        let path = located.path.display();
+        mark(
+            out,
+            true,
+            name,
+            &format!("{path}  {FAINT}{}{FAINT:#}", located.version),
+        );
+        return;
+    }
+    let how = line.install_command.as_deref().unwrap_or(WITHOUT_PACKAGE);
+    match purpose(line.tool) {
+        Some(purpose) => {
+            let _ = writeln!(out, "  - {name:<18} not there: {purpose}; {how}");
         }
-        None => {
-            let how = line.install_command.as_deref().unwrap_or(WITHOUT_PACKAGE);
-            match purpose(line.tool) {
-                Some(purpose) => {
-                    let _ = writeln!(out, "  - {name:<18} not there: {purpose}; {how}");
-                }
-                None => mark(out, false, name, &format!("missing: {how}")),
-            }
-        }
+        None => mark(out, false, name, &format!("missing: {how}")),
     }
 }
 

@@ -98,10 +98,9 @@ fn whole(id: &RunId, record: &RunRecord, report: &Report) -> String {
         report::summary(report),
     );
     if !record.tree.nodes().is_empty() {
-        let tree = tree::text(
-            &record.tree,
-            report.winner.as_ref().map(|winner| winner.candidate),
-        );
+        // The original is no result.
+        let winner = report.winner.as_ref().map(|winner| winner.candidate);
+        let tree = tree::text(&record.tree, winner.filter(|winner| *winner != 0));
         let _ = write!(text, "\n{bold}Tried{bold:#}\n{tree}");
     }
     if let Some(page) = page(id, record) {

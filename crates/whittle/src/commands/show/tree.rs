@@ -82,31 +82,17 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::progress::tests::{node, rejected, timed};
 
     fn tree() -> Tree {
-        let node = |id: u32, parent: Option<u32>, change: &str, outcome: serde_json::Value| {
-            let recipe = json!({
-                "front_end": ["-O3"], "merge": false, "pipeline": null, "middle_end": [], "back_end": [], "link": [],
-                "profile": false, "host": false
-            });
-            let node = json!({
-                "id": id, "parent": parent, "agent": if id == 0 { "" } else { "flags" }, "change": change, "note": null,
-                "candidate": {"artifact": {"level": "source", "units": []}, "recipe": recipe},
-                "outcome": outcome, "at_s": 0.0
-            });
-            serde_json::from_value::<Node>(node).unwrap()
-        };
-        let timed = |speedup: f64| json!({"state": "timed", "code": "0".repeat(64), "speedup": speedup, "seconds": [1.0]});
-        let rejected = json!({"state": "rejected", "rejection": {
-            "rung": "tests", "kind": "output", "reason": "test a: line 1 is \"1\",\n not \"2\""}});
+        let duplicate = serde_json::json!({"state": "duplicate", "of": 0});
         Tree::from_nodes(vec![
-            node(0, None, "the original", timed(1.0)),
-            node(1, Some(0), "profile", timed(1.25)),
-            node(2, Some(0), "merge", json!({"state": "duplicate", "of": 0})),
-            node(3, Some(1), "unroll", rejected),
-            node(4, Some(1), &"long ".repeat(30), timed(0.8)),
-            node(5, Some(3), "x", timed(1.1)),
+            node(0, None, "the original", &timed(1.0)),
+            node(1, Some(0), "profile", &timed(1.25)),
+            node(2, Some(0), "merge", &duplicate),
+            node(3, Some(1), "unroll", &rejected()),
+            node(4, Some(1), &"long ".repeat(30), &timed(0.8)),
+            node(5, Some(3), "x", &timed(1.1)),
         ])
         .unwrap()
     }

@@ -127,3 +127,42 @@ fn a_place_that_cannot_be_written_is_named() {
         assert!(text.contains("prog.c"), "{flag}: {text}");
     }
 }
+
+#[test]
+fn on_a_full_disk_nothing_is_lost_and_the_run_goes_on_later() {
+    let place = Place::with_tests();
+    std::fs::create_dir(place.path("disk")).unwrap();
+    let whittle = env!("CARGO_BIN_EXE_whittle");
+    // A disk of its own, for this process and its children only; it is too small for a whole run, and then grows.
+    let script = format!(
+        "mount -t tmpfs -o size=160k none disk || exit 77
+         '{whittle}' optimize prog.c --tests tests --budget-time 16s --budget-candidates 3 --portable --quiet
+         echo code $?
+         mount -o remount,size=16m none disk
+         '{whittle}' runs --json
+         '{whittle}' optimize --resume --quiet
+         echo code $?"
+    );
+    let mut inside = assert_cmd::Command::new("unshare");
+    inside.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+    let mut inside = place.settle(inside);
+    inside.env("WHITTLE_STORE", place.path("disk/runs.sqlite"));
+    let Ok(output) = inside.output() else {
+        println!("left out: there is no unshare");
+        return;
+    };
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    if output.status.code() == Some(77) || err.contains("unshare") {
+        println!("left out: namespaces are not allowed here: {err}");
+        return;
+    }
+    assert!(err.contains("no room left for the run store"), "{out}{err}");
+    assert!(
+        out.starts_with("code 5\n") && out.contains("\"open\""),
+        "{out}{err}"
+    );
+    assert!(out.ends_with("code 0\n"), "{out}{err}");
+}

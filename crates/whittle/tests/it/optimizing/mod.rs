@@ -75,7 +75,11 @@ impl Place {
 
     /// A command in this folder, with this folder's store.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = whittle(arguments);
+        self.settle(whittle(arguments))
+    }
+
+    /// Puts any command into this folder, and gives it this folder's store.
+    pub(crate) fn settle(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
