@@ -105,7 +105,15 @@ impl Program {
     /// The flags that say what the program means (`-D`, `-std=`, `-fwrapv` ...), without those that say how hard to
     /// optimize it and for which processor.
     pub fn base_flags(&self) -> Vec<String> {
-        let tuning = ["-O", "-march=", "-mtune=", "-mcpu=", "-g", "-flto", "-fprofile"];
+        let tuning = [
+            "-O",
+            "-march=",
+            "-mtune=",
+            "-mcpu=",
+            "-g",
+            "-flto",
+            "-fprofile",
+        ];
         self.flags
             .iter()
             .filter(|flag| !tuning.iter().any(|prefix| flag.starts_with(prefix)))

@@ -78,7 +78,13 @@ impl<'a> Builder<'a> {
         program: &'a Program,
         training: Vec<Workload>,
     ) -> Self {
-        Self { toolchain, program, training, profile: OnceCell::new(), allowed: OnceCell::new() }
+        Self {
+            toolchain,
+            program,
+            training,
+            profile: OnceCell::new(),
+            allowed: OnceCell::new(),
+        }
     }
 
     /// The same with a profile that was measured elsewhere.
@@ -93,7 +99,9 @@ impl<'a> Builder<'a> {
             .program
             .translation_units()
             .map(|unit| {
-                let text = self.toolchain.compile_assembly(&self.program.units, &unit.name, flags)?;
+                let text =
+                    self.toolchain
+                        .compile_assembly(&self.program.units, &unit.name, flags)?;
                 Ok(renamed(unit, "s", text.output))
             })
             .collect::<Result<Vec<_>, ToolError>>()
@@ -129,10 +137,15 @@ impl<'a> Builder<'a> {
         if recipe.merge && modules.len() > 1 {
             let texts: Vec<&str> = modules.iter().map(|module| module.text.as_str()).collect();
             let text = self.toolchain.merge_whole_program(&texts)?;
-            modules = vec![Unit { name: "merged.ll".to_owned(), text }];
+            modules = vec![Unit {
+                name: "merged.ll".to_owned(),
+                text,
+            }];
         }
         if recipe.pipeline.is_none() && artifact.level == Level::Ir {
-            modules.iter().try_for_each(|module| self.toolchain.verify(&module.text))?;
+            modules
+                .iter()
+                .try_for_each(|module| self.toolchain.verify(&module.text))?;
             return Ok(modules);
         }
         let pipeline = self.pipeline(recipe)?;
@@ -141,7 +154,10 @@ impl<'a> Builder<'a> {
             flags.push(self.profile()?.middle_end_flag());
         }
         for module in &mut modules {
-            module.text = self.toolchain.middle_end(&module.text, &pipeline, &flags)?.output;
+            module.text = self
+                .toolchain
+                .middle_end(&module.text, &pipeline, &flags)?
+                .output;
         }
         Ok(modules)
     }
@@ -150,7 +166,9 @@ impl<'a> Builder<'a> {
     pub(crate) fn pipeline(&self, recipe: &Recipe) -> Result<String, ToolError> {
         match &recipe.pipeline {
             Some(pipeline) => Ok(pipeline.clone()),
-            None => self.toolchain.clang_pipeline(&self.front_end_flags(recipe)?),
+            None => self
+                .toolchain
+                .clang_pipeline(&self.front_end_flags(recipe)?),
         }
     }
 
@@ -188,7 +206,9 @@ impl<'a> Builder<'a> {
             return Ok(profile);
         }
         let flags = self.program.base_flags();
-        let profile = self.toolchain.profile(&self.program.units, &flags, &self.training)?;
+        let profile = self
+            .toolchain
+            .profile(&self.program.units, &flags, &self.training)?;
         Ok(self.profile.get_or_init(|| profile))
     }
 
@@ -224,7 +244,9 @@ impl<'a> Builder<'a> {
 
     /// Refuses imports and instructions that could cheat and that the original does not have.
     pub(crate) fn check_imports(&self, executable: &Executable) -> Result<(), BuildError> {
-        let Some((imports, instructions)) = self.allowed.get() else { return Ok(()) };
+        let Some((imports, instructions)) = self.allowed.get() else {
+            return Ok(());
+        };
         let new: Vec<String> = self
             .toolchain
             .imports(executable)?
@@ -247,7 +269,10 @@ impl<'a> Builder<'a> {
         }
         if !odd.is_empty() {
             let comma = if reason.is_empty() { "" } else { "; " };
-            reason = format!("{reason}{comma}contains instructions that the original does not: {}", odd.join(", "));
+            reason = format!(
+                "{reason}{comma}contains instructions that the original does not: {}",
+                odd.join(", ")
+            );
         }
         Err(BuildError::Rejected(Rejection {
             rung: Rung::Builds,
@@ -259,10 +284,16 @@ impl<'a> Builder<'a> {
 
 impl Built {
     fn new(ir: Vec<Unit>, assembly: Vec<Unit>) -> Self {
-        let texts: Vec<String> =
-            assembly.iter().map(|unit| normalized_assembly(&unit.text)).collect();
+        let texts: Vec<String> = assembly
+            .iter()
+            .map(|unit| normalized_assembly(&unit.text))
+            .collect();
         let texts: Vec<&[u8]> = texts.iter().map(String::as_bytes).collect();
-        Self { ir, assembly, code: Digest::of(&texts) }
+        Self {
+            ir,
+            assembly,
+            code: Digest::of(&texts),
+        }
     }
 }
 
@@ -273,8 +304,14 @@ fn is_harmless(import: &str) -> bool {
 }
 
 fn renamed(unit: &Unit, extension: &str, text: String) -> Unit {
-    let stem = unit.name.rsplit_once('.').map_or(unit.name.as_str(), |(stem, _)| stem);
-    Unit { name: format!("{stem}.{extension}"), text }
+    let stem = unit
+        .name
+        .rsplit_once('.')
+        .map_or(unit.name.as_str(), |(stem, _)| stem);
+    Unit {
+        name: format!("{stem}.{extension}"),
+        text,
+    }
 }
 
 /// What a compiler refuses or cannot finish is the candidate's fault, everything else is the tools'.
@@ -285,7 +322,11 @@ fn blame(error: ToolError) -> BuildError {
         ToolError::Died { .. } => RejectionKind::Build,
         _ => return BuildError::Tool(error),
     };
-    BuildError::Rejected(Rejection { rung: Rung::Builds, kind, reason: error.to_string() })
+    BuildError::Rejected(Rejection {
+        rung: Rung::Builds,
+        kind,
+        reason: error.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -294,17 +335,35 @@ mod tests {
 
     #[test]
     fn computing_is_harmless_and_clocks_are_not() {
-        for harmless in ["printf@GLIBC_2.2.5", "memcpy", "sqrt", "__isoc99_scanf@GLIBC_2.7"] {
+        for harmless in [
+            "printf@GLIBC_2.2.5",
+            "memcpy",
+            "sqrt",
+            "__isoc99_scanf@GLIBC_2.7",
+        ] {
             assert!(is_harmless(harmless), "{harmless}");
         }
-        for cheat in ["clock_gettime", "getenv", "fopen", "fork", "socket", "fesetround", "signal", "", "mem"] {
+        for cheat in [
+            "clock_gettime",
+            "getenv",
+            "fopen",
+            "fork",
+            "socket",
+            "fesetround",
+            "signal",
+            "",
+            "mem",
+        ] {
             assert!(!is_harmless(cheat), "{cheat}");
         }
     }
 
     #[test]
     fn names_change_their_extension() {
-        let unit = Unit { name: "a.b.c".to_owned(), text: String::new() };
+        let unit = Unit {
+            name: "a.b.c".to_owned(),
+            text: String::new(),
+        };
         assert_eq!(renamed(&unit, "ll", String::new()).name, "a.b.ll");
     }
 }

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use whittle_toolchain::sandbox::{AddressLayout, End, SandboxError, SealedInput};
-use whittle_toolchain::tools::{AliveOutcome, Executable, Sanitizer, SanitizerOutcome, Tool, ToolError, Toolchain};
+use whittle_toolchain::tools::{
+    AliveOutcome, Executable, Sanitizer, SanitizerOutcome, Tool, ToolError, Toolchain,
+};
 
 use crate::candidate::{Candidate, Level};
-use crate::evidence::build::{Built, Builder};
+use crate::evidence::build::{Builder, Built};
 use crate::evidence::reference::{Judgement, Reference, ReferenceError};
 use crate::evidence::runner::{Runner, Variation};
 use crate::evidence::{Evidence, Rejection, RejectionKind, Rung};
@@ -105,11 +107,17 @@ impl<'a> Ladder<'a> {
             evidence.held_out_tests += 1;
         }
         for case in self.inputs.visible.iter().chain(&self.inputs.held_out) {
-            let fixed = Variation { layout: AddressLayout::Fixed, fill: None };
+            let fixed = Variation {
+                layout: AddressLayout::Fixed,
+                fill: None,
+            };
             self.check(executable, case, fixed, Rung::HeldOut)?;
             evidence.layouts += 1;
             for fill in FILLS {
-                let filled = Variation { fill: Some(fill), ..Variation::default() };
+                let filled = Variation {
+                    fill: Some(fill),
+                    ..Variation::default()
+                };
                 self.check(executable, case, filled, Rung::HeldOut)?;
                 evidence.memory_fills += 1;
             }
@@ -127,13 +135,17 @@ impl<'a> Ladder<'a> {
         let flags = self.reference.program().base_flags();
         for sanitizer in [Sanitizer::AddressUndefined, Sanitizer::Memory] {
             let executable =
-                self.toolchain.sanitized(&candidate.artifact.units, &flags, sanitizer)?;
+                self.toolchain
+                    .sanitized(&candidate.artifact.units, &flags, sanitizer)?;
             for case in self.inputs.visible.iter().chain(&self.inputs.held_out) {
                 let input = SealedInput::new(&case.input)?;
-                let outcome =
-                    self.toolchain.run_sanitized(&executable, &input, &case.arguments)?;
+                let outcome = self
+                    .toolchain
+                    .run_sanitized(&executable, &input, &case.arguments)?;
                 if let SanitizerOutcome::Report { kind, place, .. } = outcome {
-                    let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
+                    let place = place
+                        .map(|place| format!(" at {place}"))
+                        .unwrap_or_default();
                     return Err(fallen(
                         Rung::HeldOut,
                         RejectionKind::Undefined,
@@ -198,19 +210,32 @@ impl<'a> Ladder<'a> {
         let input = SealedInput::new(&raw.input)?;
         let run = |program: &Executable, patience| {
             let plain = Variation::default();
-            self.runner.run(&program.path, &raw.arguments, input.clone(), patience, plain)
+            self.runner.run(
+                &program.path,
+                &raw.arguments,
+                input.clone(),
+                patience,
+                plain,
+            )
         };
         let first = run(original, LEAST_PATIENCE)?;
-        let End::Exited(status) = first.end else { return Ok(false) };
+        let End::Exited(status) = first.end else {
+            return Ok(false);
+        };
         let case = Case {
             name: raw.name.clone(),
             arguments: raw.arguments.clone(),
             input: raw.input.clone(),
-            expected: Expected { stdout: first.stdout, status },
+            expected: Expected {
+                stdout: first.stdout,
+                status,
+            },
             origin: raw.origin,
         };
         let got = run(executable, patience(first.wall))?;
-        let Err(fallen) = self.runner.judge(&case, &got, Rung::HeldOut) else { return Ok(true) };
+        let Err(fallen) = self.runner.judge(&case, &got, Rung::HeldOut) else {
+            return Ok(true);
+        };
         // Where the original itself has no defined or repeatable answer, another answer is no fault.
         match self.reference.judge(raw)? {
             Judgement::Fit(_) => Err(fallen),
@@ -225,22 +250,33 @@ impl<'a> Ladder<'a> {
         built: &Built,
         evidence: &mut Evidence,
     ) -> Result<(), CheckError> {
-        if self.toolchain.found().path(Tool::AliveTv).is_none() || built.ir.is_empty() || candidate.recipe.merge {
+        if self.toolchain.found().path(Tool::AliveTv).is_none()
+            || built.ir.is_empty()
+            || candidate.recipe.merge
+        {
             return Ok(());
         }
         let flags = self.builder.front_end_flags(&candidate.recipe)?;
-        let before = self.builder.front_end(&self.reference.program().units, &flags)?;
+        let before = self
+            .builder
+            .front_end(&self.reference.program().units, &flags)?;
         let mut proofs = Vec::new();
         for (before, after) in before.iter().zip(&built.ir) {
             match self.toolchain.alive(&before.text, &after.text, UNROLL)? {
                 AliveOutcome::Proved { functions, unroll } => {
-                    proofs.push(format!("{}: proved up to {unroll} unrollings", functions.join(", ")));
+                    proofs.push(format!(
+                        "{}: proved up to {unroll} unrollings",
+                        functions.join(", ")
+                    ));
                 }
                 AliveOutcome::Unknown { reason } => {
                     evidence.proof = Some(format!("not decided: {reason}"));
                     return Ok(());
                 }
-                AliveOutcome::Refuted { function, counterexample } => {
+                AliveOutcome::Refuted {
+                    function,
+                    counterexample,
+                } => {
                     return Err(fallen(
                         Rung::Proved,
                         RejectionKind::Refuted,
@@ -264,8 +300,13 @@ impl<'a> Ladder<'a> {
     ) -> Result<(), CheckError> {
         let patience = patience(self.reference.time_of(case));
         let input = SealedInput::new(&case.input)?;
-        let finished =
-            self.runner.run(&executable.path, &case.arguments, input, patience, variation)?;
+        let finished = self.runner.run(
+            &executable.path,
+            &case.arguments,
+            input,
+            patience,
+            variation,
+        )?;
         self.runner.judge(case, &finished, rung)
     }
 }

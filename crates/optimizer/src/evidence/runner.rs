@@ -60,7 +60,8 @@ impl<'a> Runner<'a> {
         job.environment = measure::environment(&mut *self.random.borrow_mut());
         if let Some(fill) = variation.fill {
             let value = format!("glibc.malloc.perturb={fill}");
-            job.environment.push(("GLIBC_TUNABLES".into(), value.into()));
+            job.environment
+                .push(("GLIBC_TUNABLES".into(), value.into()));
         }
         job.input = Some(input);
         job.layout = variation.layout;
@@ -86,17 +87,24 @@ impl<'a> Runner<'a> {
                     Some(difference) => (RejectionKind::Output, difference.text),
                 }
             }
-            End::Signalled(signal) => {
-                (RejectionKind::Crash, format!("killed by signal {signal}"))
-            }
-            End::Forbidden => (RejectionKind::Forbidden, "made a forbidden system call".to_owned()),
-            End::WallTime | End::CpuTime => {
-                (RejectionKind::Time, format!("still running after {seconds:.1} s"))
-            }
-            End::Output => {
-                (RejectionKind::Flood, "wrote more than the limit of output".to_owned())
-            }
+            End::Signalled(signal) => (RejectionKind::Crash, format!("killed by signal {signal}")),
+            End::Forbidden => (
+                RejectionKind::Forbidden,
+                "made a forbidden system call".to_owned(),
+            ),
+            End::WallTime | End::CpuTime => (
+                RejectionKind::Time,
+                format!("still running after {seconds:.1} s"),
+            ),
+            End::Output => (
+                RejectionKind::Flood,
+                "wrote more than the limit of output".to_owned(),
+            ),
         };
-        Err(CheckError::Rejected(Rejection { rung, kind, reason: format!("input {name}: {what}") }))
+        Err(CheckError::Rejected(Rejection {
+            rung,
+            kind,
+            reason: format!("input {name}: {what}"),
+        }))
     }
 }

@@ -24,7 +24,10 @@ pub(crate) fn describe(toolchain: &Toolchain, built: &Built) -> String {
     for module in &built.assembly {
         let counts = assembly_statistics(&module.text);
         let model = match toolchain.machine_code_analysis(&module.text, None) {
-            Ok(analysis) => format!("{:.2} instructions per cycle expected on {}", analysis.ipc, analysis.cpu),
+            Ok(analysis) => format!(
+                "{:.2} instructions per cycle expected on {}",
+                analysis.ipc, analysis.cpu
+            ),
             Err(error) => format!("no machine model: {error}"),
         };
         lines.push(format!(

@@ -47,7 +47,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) time: Duration,
     pub(crate) observe: &'a mut dyn FnMut(Event<'_>),
     /// Told of each comparison, for the archive.
-    pub(crate) record: &'a mut dyn FnMut(Option<NodeId>, &str, &Comparison) -> Result<(), SessionError>,
+    pub(crate) record:
+        &'a mut dyn FnMut(Option<NodeId>, &str, &Comparison) -> Result<(), SessionError>,
 }
 
 impl Judge<'_> {
@@ -69,7 +70,10 @@ impl Judge<'_> {
         {
             conclusion.user_flags = Some(self.against_user_flags(node)?);
         }
-        let mut root = Evidence { rung: Some(Rung::Reference), ..Evidence::default() };
+        let mut root = Evidence {
+            rung: Some(Rung::Reference),
+            ..Evidence::default()
+        };
         root.visible_tests = self.inputs.visible.len();
         root.held_out_tests = self.inputs.held_out.len();
         conclusion.evidence.insert(NodeId::ROOT, root);
@@ -92,13 +96,21 @@ impl Judge<'_> {
                 claim = self.climb(node, &mut evidence)?;
             }
             conclusion.evidence.insert(node.id, evidence.clone());
-            examined.push(Examined { node: node.clone(), evidence, claim });
+            examined.push(Examined {
+                node: node.clone(),
+                evidence,
+                claim,
+            });
         }
         Ok(conclusion)
     }
 
     /// [`Judge::consider`] with a fall written into the evidence.
-    fn climb(&mut self, node: &Node, evidence: &mut Evidence) -> Result<Option<Claim>, SessionError> {
+    fn climb(
+        &mut self,
+        node: &Node,
+        evidence: &mut Evidence,
+    ) -> Result<Option<Claim>, SessionError> {
         match self.consider(node, evidence) {
             Ok(claim) => Ok(Some(claim)),
             Err(SessionError::Check(CheckError::Rejected(rejection))) => {
@@ -135,24 +147,39 @@ impl Judge<'_> {
 
     fn consider(&mut self, node: &Node, evidence: &mut Evidence) -> Result<Claim, SessionError> {
         let name = node.id.to_string();
-        (self.observe)(Event::Stage("checks the best candidates on inputs that nobody has seen"));
+        (self.observe)(Event::Stage(
+            "checks the best candidates on inputs that nobody has seen",
+        ));
         let linked = Linked::candidate(self.builder, &node.candidate)?;
-        self.builder.check_imports(linked.plain()).map_err(CheckError::from)?;
+        self.builder
+            .check_imports(linked.plain())
+            .map_err(CheckError::from)?;
         evidence.rung = Some(Rung::Builds);
         evidence.visible_tests = self.ladder.visible_tests(linked.plain())?;
         evidence.rung = Some(Rung::Tests);
-        let effort = Effort { fuzz: self.time / 12, fuzz_inputs: 2_000 };
+        let effort = Effort {
+            fuzz: self.time / 12,
+            fuzz_inputs: 2_000,
+        };
         let original = self.baseline.plain();
-        self.ladder.held_out(&node.candidate, linked.plain(), original, effort, evidence)?;
+        self.ladder
+            .held_out(&node.candidate, linked.plain(), original, effort, evidence)?;
 
         (self.observe)(Event::Stage("measures the best candidates afresh"));
         let baseline = ("-O3", self.baseline);
-        let comparison = self.measure(Some(node.id), [baseline, (&name, &linked)], self.time / 5)?;
+        let comparison =
+            self.measure(Some(node.id), [baseline, (&name, &linked)], self.time / 5)?;
         evidence.compared_timing_runs = comparison.runs;
         evidence.rung = Some(Rung::HeldOut);
-        self.ladder.prove(&node.candidate, &linked.built, evidence)?;
+        self.ladder
+            .prove(&node.candidate, &linked.built, evidence)?;
         let instructions = self.instructions(&linked)?;
-        Ok(Claim { node: node.id, baseline: "-O3".to_owned(), comparison, instructions })
+        Ok(Claim {
+            node: node.id,
+            baseline: "-O3".to_owned(),
+            comparison,
+            instructions,
+        })
     }
 
     fn against_user_flags(&mut self, node: &Node) -> Result<Claim, SessionError> {
@@ -162,7 +189,12 @@ impl Judge<'_> {
         let name = node.id.to_string();
         let pair = [(flags.as_str(), &user), (name.as_str(), &linked)];
         let comparison = self.measure(Some(node.id), pair, self.time / 6)?;
-        Ok(Claim { node: node.id, baseline: flags, comparison, instructions: None })
+        Ok(Claim {
+            node: node.id,
+            baseline: flags,
+            comparison,
+            instructions: None,
+        })
     }
 
     /// How much the instruction set alone gains.
@@ -216,7 +248,12 @@ impl Judge<'_> {
 
 /// Why a candidate that is right is not taken.
 fn not_faster(comparison: &Comparison) -> String {
-    let Comparison { verdict, ratio, interval: [low, high], .. } = comparison;
+    let Comparison {
+        verdict,
+        ratio,
+        interval: [low, high],
+        ..
+    } = comparison;
     let slower = match comparison.slower_on.as_slice() {
         [] => String::new(),
         names => format!(", slower on {}", names.join(", ")),
@@ -236,13 +273,19 @@ fn finalists(tree: &Tree, host: bool) -> Vec<&Node> {
 
 /// What a candidate does wrong while it is timed is its own fault.
 fn blame(error: SessionError) -> SessionError {
-    let SessionError::Measure(error) = error else { return error };
+    let SessionError::Measure(error) = error else {
+        return error;
+    };
     let kind = match &error {
         MeasureError::OutputsDiffer { .. } => RejectionKind::Output,
         MeasureError::RunFailed { .. } => RejectionKind::Crash,
         MeasureError::Cancelled => return SessionError::Cancelled,
         _ => return SessionError::Measure(error),
     };
-    let rejection = Rejection { rung: Rung::HeldOut, kind, reason: error.to_string() };
+    let rejection = Rejection {
+        rung: Rung::HeldOut,
+        kind,
+        reason: error.to_string(),
+    };
     SessionError::Check(CheckError::Rejected(rejection))
 }

@@ -20,8 +20,8 @@ use whittle_toolchain::tools::{SelfCheck, SelfCheckError, ToolError, Toolchain};
 
 use crate::archive::{Archive, ArchiveError, RunId};
 use crate::budget::Budget;
-use crate::evidence::build::BuildError;
 use crate::evidence::Evidence;
+use crate::evidence::build::BuildError;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::reference::{Fitness, ReferenceError};
 use crate::inputs::{InputError, InputOptions, Inputs};

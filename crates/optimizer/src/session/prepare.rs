@@ -21,8 +21,14 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The original as the first node: the program as it is under `clang -O3`.
 pub(crate) fn original(program: &Program) -> Candidate {
-    let recipe = Recipe { front_end: program.o3_flags(), ..Recipe::default() };
-    let artifact = Artifact { level: Level::Source, units: program.units.clone() };
+    let recipe = Recipe {
+        front_end: program.o3_flags(),
+        ..Recipe::default()
+    };
+    let artifact = Artifact {
+        level: Level::Source,
+        units: program.units.clone(),
+    };
     Candidate { artifact, recipe }
 }
 
@@ -36,10 +42,7 @@ pub(crate) struct Linked {
 
 impl Linked {
     /// What clang makes of the program with these flags.
-    pub(crate) fn baseline(
-        builder: &Builder<'_>,
-        flags: &[String],
-    ) -> Result<Self, SessionError> {
+    pub(crate) fn baseline(builder: &Builder<'_>, flags: &[String]) -> Result<Self, SessionError> {
         let built = builder.baseline(flags)?;
         Self::link(builder, built, &Recipe::default())
     }
@@ -66,7 +69,10 @@ impl Linked {
 
     /// The paths by layout.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        self.executables.iter().map(|executable| executable.path.clone()).collect()
+        self.executables
+            .iter()
+            .map(|executable| executable.path.clone())
+            .collect()
     }
 }
 
@@ -132,7 +138,10 @@ pub(crate) fn noise_floor(
         &workloads(cases)?,
         &precision.options(),
         &mut |progress| {
-            observe(Event::Comparing { what, progress: *progress });
+            observe(Event::Comparing {
+                what,
+                progress: *progress,
+            });
             std::ops::ControlFlow::Continue(())
         },
     )?;
@@ -151,8 +160,14 @@ pub(crate) fn compare(
     let (baseline_paths, candidate_paths) = (baseline.1.paths(), candidate.1.paths());
     let comparison = measure::compare_accepting(
         toolchain.sandbox(),
-        &Arm { name: baseline.0, layouts: &baseline_paths },
-        &Arm { name: candidate.0, layouts: &candidate_paths },
+        &Arm {
+            name: baseline.0,
+            layouts: &baseline_paths,
+        },
+        &Arm {
+            name: candidate.0,
+            layouts: &candidate_paths,
+        },
         &workloads(cases)?,
         &precision.options(),
         &|_, expected, got| {
@@ -160,7 +175,10 @@ pub(crate) fn compare(
                 && compare_text(expected, got, precision.tolerance).is_none()
         },
         &mut |progress| {
-            observe(Event::Comparing { what: &what, progress: *progress });
+            observe(Event::Comparing {
+                what: &what,
+                progress: *progress,
+            });
             std::ops::ControlFlow::Continue(())
         },
     )?;

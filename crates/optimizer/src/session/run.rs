@@ -106,7 +106,11 @@ fn begin(
 ) -> Result<Finished, SessionError> {
     // Before all else, too: a folder that cannot be written to must not cost a run.
     report::check_output(&setup.output)?;
-    let header = RunHeader { machine: machine(setup), program, options };
+    let header = RunHeader {
+        machine: machine(setup),
+        program,
+        options,
+    };
     let id = setup.archive.create_run(&header)?;
     let result = prepare_and_go_on(setup, &id, &header, input_options, steps, observe);
     remember_failure(setup, &id, result)
@@ -125,7 +129,11 @@ fn prepare_and_go_on(
     observe(Event::Stage("collects inputs"));
     let stop = setup.stop.clone();
     let mut go_on_gathering = |_: &GatherProgress| {
-        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let gathered = inputs::gather(
         &setup.toolchain,
@@ -136,7 +144,16 @@ fn prepare_and_go_on(
     )?;
     observe(Event::Inputs(&gathered));
     setup.archive.save_inputs(id, &gathered)?;
-    go_on(setup, id, header, &reference, &gathered, Stored::default(), steps, observe)
+    go_on(
+        setup,
+        id,
+        header,
+        &reference,
+        &gathered,
+        Stored::default(),
+        steps,
+        observe,
+    )
 }
 
 /// Goes on with a run that was interrupted or killed.
@@ -146,8 +163,10 @@ pub fn resume(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
     let record = setup.archive.load(id)?;
-    let not_resumable =
-        |why: &str| SessionError::NotResumable { run: id.clone(), why: why.to_owned() };
+    let not_resumable = |why: &str| SessionError::NotResumable {
+        run: id.clone(),
+        why: why.to_owned(),
+    };
     if record.conclusion.is_some() {
         return Err(not_resumable("it is finished"));
     }
@@ -169,7 +188,16 @@ pub fn resume(
                 ledger: record.ledger,
                 foundations: record.foundations,
             };
-            go_on(setup, id, &record.header, &reference, &inputs, stored, steps, observe)
+            go_on(
+                setup,
+                id,
+                &record.header,
+                &reference,
+                &inputs,
+                stored,
+                steps,
+                observe,
+            )
         });
     remember_failure(setup, id, result)
 }
@@ -196,7 +224,10 @@ struct Stored {
     foundations: Option<Foundations>,
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of one run, each borrowed by itself")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of one run, each borrowed by itself"
+)]
 fn go_on(
     setup: &mut Setup,
     id: &RunId,
@@ -210,7 +241,12 @@ fn go_on(
     let (program, options) = (&header.program, &header.options);
     let toolchain = setup.toolchain.clone();
     let training = workloads(
-        &inputs.visible.iter().chain(&inputs.search_timing).cloned().collect::<Vec<_>>(),
+        &inputs
+            .visible
+            .iter()
+            .chain(&inputs.search_timing)
+            .cloned()
+            .collect::<Vec<_>>(),
     )?;
     let builder = Builder::new(&toolchain, program, training);
     let baseline = Linked::baseline(&builder, &program.o3_flags())?;
@@ -227,7 +263,9 @@ fn go_on(
     let foundations = match stored.foundations {
         Some(foundations) => foundations,
         None => {
-            let found = lay_foundations(&toolchain, reference, &builder, &baseline, inputs, options, observe)?;
+            let found = lay_foundations(
+                &toolchain, reference, &builder, &baseline, inputs, options, observe,
+            )?;
             setup.archive.save_foundations(id, &found)?;
             found
         }
@@ -261,7 +299,9 @@ fn go_on(
     search.plant_root(&baseline)?;
     (search.observe)(Event::Stage("searches"));
     (steps.search)(&mut search)?;
-    let Search { tree, mut ledger, .. } = search;
+    let Search {
+        tree, mut ledger, ..
+    } = search;
     let interrupted = setup.stop.load(Ordering::Relaxed);
 
     let start = Instant::now();
@@ -278,7 +318,11 @@ fn go_on(
         noise,
         tolerance: options.fp_tolerance,
         seed: options.seed,
-        time: if interrupted { conclusion_time.min(LEAST_CONCLUSION * 2) } else { conclusion_time },
+        time: if interrupted {
+            conclusion_time.min(LEAST_CONCLUSION * 2)
+        } else {
+            conclusion_time
+        },
         observe,
         record: &mut |node: Option<NodeId>, against: &str, comparison: &Comparison| {
             runs += comparison.runs;
@@ -291,7 +335,15 @@ fn go_on(
     ledger.spend("", Resource::Runs, runs as f64);
     setup.archive.save_ledger(id, &ledger)?;
     setup.archive.conclude(id, &conclusion)?;
-    finish(setup, id, &builder, &baseline, &tree, &conclusion, interrupted)
+    finish(
+        setup,
+        id,
+        &builder,
+        &baseline,
+        &tree,
+        &conclusion,
+        interrupted,
+    )
 }
 
 /// Self-check, noise, fitness, sandbox: what every number of the run stands on.
@@ -304,11 +356,16 @@ fn lay_foundations(
     options: &RunOptions,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Foundations, SessionError> {
-    observe(Event::Stage("checks that its own way through the compiler is clang's"));
+    observe(Event::Stage(
+        "checks that its own way through the compiler is clang's",
+    ));
     let mut check_options = SelfCheckOptions::new(options.seed, 0.0);
     check_options.compare.time_limit = FOUNDATION_TIME;
-    let self_check =
-        self_check(toolchain, &check_options, &mut |_| ControlFlow::Continue(()))?;
+    let self_check = self_check(
+        toolchain,
+        &check_options,
+        &mut |_| ControlFlow::Continue(()),
+    )?;
     let precision = Precision {
         margin: options.margin,
         noise: 0.0,
@@ -321,10 +378,17 @@ fn lay_foundations(
     let noise = noise_floor(toolchain, baseline, cases, precision, observe)?;
     let own = Linked::candidate(builder, &original(builder.program()))?;
     if own.built.code != baseline.built.code {
-        let precision = Precision { noise: noise.half_width, ..precision };
+        let precision = Precision {
+            noise: noise.half_width,
+            ..precision
+        };
         let pair = [("clang", baseline), ("step by step", &own)];
-        let Comparison { verdict, ratio, interval: [low, high], .. } =
-            compare(toolchain, pair, cases, precision, observe)?;
+        let Comparison {
+            verdict,
+            ratio,
+            interval: [low, high],
+            ..
+        } = compare(toolchain, pair, cases, precision, observe)?;
         if matches!(verdict, Verdict::Faster | Verdict::Slower) {
             return Err(SessionError::SelfCheck { ratio, low, high });
         }
@@ -349,11 +413,17 @@ fn finish(
     conclusion: &Conclusion,
     interrupted: bool,
 ) -> Result<Finished, SessionError> {
-    let winner = tree.get(conclusion.winner).map(|node| builder.build(&node.candidate)).transpose()?;
+    let winner = tree
+        .get(conclusion.winner)
+        .map(|node| builder.build(&node.candidate))
+        .transpose()?;
     let plain = builder.build(&original(builder.program()))?;
     let texts = Texts {
         baseline_ir: plain.ir,
-        winner_ir: winner.as_ref().map(|built| built.ir.clone()).unwrap_or_default(),
+        winner_ir: winner
+            .as_ref()
+            .map(|built| built.ir.clone())
+            .unwrap_or_default(),
         baseline_assembly: baseline.built.assembly.clone(),
         winner_assembly: winner.map(|built| built.assembly).unwrap_or_default(),
     };
@@ -364,24 +434,39 @@ fn finish(
         .filter(|node| node.candidate.recipe.profile)
         .map(|_| builder.profile())
         .transpose()?;
-    report::write(&setup.output, &report, &record, &texts, profile.map(|profile| profile.path.as_path()), &setup.toolchain)?;
-    Ok(Finished { run: id.clone(), report, output: setup.output.clone(), interrupted })
+    report::write(
+        &setup.output,
+        &report,
+        &record,
+        &texts,
+        profile.map(|profile| profile.path.as_path()),
+        &setup.toolchain,
+    )?;
+    Ok(Finished {
+        run: id.clone(),
+        report,
+        output: setup.output.clone(),
+        interrupted,
+    })
 }
 
 /// The search's part of the budget: what is limited in time leaves enough for the conclusion.
 fn search_budget(budget: &Budget, conclusion: Duration) -> Budget {
     match budget.limit(Resource::Seconds) {
-        Some(limit) => budget
-            .clone()
-            .with(Resource::Seconds, (limit - conclusion.as_secs_f64()).max(0.25 * limit)),
+        Some(limit) => budget.clone().with(
+            Resource::Seconds,
+            (limit - conclusion.as_secs_f64()).max(0.25 * limit),
+        ),
         None => budget.clone(),
     }
 }
 
 fn conclusion_time(budget: &Budget) -> Duration {
-    budget.limit(Resource::Seconds).map_or(USUAL_CONCLUSION, |limit| {
-        Duration::from_secs_f64(limit * CONCLUSION_SHARE).max(LEAST_CONCLUSION)
-    })
+    budget
+        .limit(Resource::Seconds)
+        .map_or(USUAL_CONCLUSION, |limit| {
+            Duration::from_secs_f64(limit * CONCLUSION_SHARE).max(LEAST_CONCLUSION)
+        })
 }
 
 fn build_guide(name: &str) -> Result<Box<dyn Guide>, SessionError> {
@@ -409,23 +494,40 @@ fn build_agents(options: &RunOptions) -> Result<Vec<Box<dyn Agent>>, SessionErro
         .collect()
 }
 
-fn unknown<'a>(kind: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> SessionError {
+fn unknown<'a>(
+    kind: &'static str,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> SessionError {
     let known = known.collect::<Vec<_>>().join(", ");
-    SessionError::Unknown { kind, name: name.to_owned(), known }
+    SessionError::Unknown {
+        kind,
+        name: name.to_owned(),
+        known,
+    }
 }
 
 /// The machine, as far as Linux tells.
 fn machine(setup: &Setup) -> Machine {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    });
+    let cpu = std::fs::read_to_string("/proc/cpuinfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_owned())
+        });
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
     Machine {
         cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        kernel: kernel.map(|text| text.trim().to_owned()).unwrap_or_default(),
-        llvm: setup.toolchain.found().version(Tool::Clang).unwrap_or_default().to_owned(),
+        kernel: kernel
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default(),
+        llvm: setup
+            .toolchain
+            .found()
+            .version(Tool::Clang)
+            .unwrap_or_default()
+            .to_owned(),
     }
 }
 

@@ -61,7 +61,11 @@ impl Search<'_> {
         let mut idle = 0;
         while !self.is_over() && idle < IDLE_TURNS {
             let before = self.tree.next_id();
-            let view = View { tree: &self.tree, agents, budget_left: self.budget_left() };
+            let view = View {
+                tree: &self.tree,
+                agents,
+                budget_left: self.budget_left(),
+            };
             let action = guide.next(&view, &mut self.random);
             match &action {
                 Action::Stop => break,
@@ -72,7 +76,11 @@ impl Search<'_> {
                 Action::Measure { node } => self.measure(*node)?,
             }
             self.account("")?;
-            idle = if self.tree.next_id() == before { idle + 1 } else { 0 };
+            idle = if self.tree.next_id() == before {
+                idle + 1
+            } else {
+                0
+            };
         }
         Ok(())
     }
@@ -86,7 +94,11 @@ impl Search<'_> {
     /// Share of the budget left; the time since the last account counts as spent.
     fn budget_left(&self) -> f64 {
         let mut ledger = self.ledger.clone();
-        ledger.spend("", Resource::Seconds, self.accounted.elapsed().as_secs_f64());
+        ledger.spend(
+            "",
+            Resource::Seconds,
+            self.accounted.elapsed().as_secs_f64(),
+        );
         ledger.share_left(&self.budget)
     }
 
@@ -97,24 +109,37 @@ impl Search<'_> {
         agent: &str,
         agents: &mut [Box<dyn Agent>],
     ) -> Result<(), SessionError> {
-        let Some(start) = self.tree.get(node).cloned() else { return Ok(()) };
-        let Some(agent) = agents.iter_mut().find(|a| a.name() == agent) else { return Ok(()) };
+        let Some(start) = self.tree.get(node).cloned() else {
+            return Ok(());
+        };
+        let Some(agent) = agents.iter_mut().find(|a| a.name() == agent) else {
+            return Ok(());
+        };
         let name = agent.name();
-        let mut bench = Bench { search: self, node: start, agent: name };
+        let mut bench = Bench {
+            search: self,
+            node: start,
+            agent: name,
+        };
         let ended = agent.work(&mut bench);
         self.account(name)?;
         match ended {
             Ok(()) | Err(TurnEnded::Over) => Ok(()),
             Err(TurnEnded::Failed(error)) => Err(match error.downcast::<SessionError>() {
                 Ok(error) => *error,
-                Err(error) => SessionError::Agent { agent: name.to_owned(), source: error },
+                Err(error) => SessionError::Agent {
+                    agent: name.to_owned(),
+                    source: error,
+                },
             }),
         }
     }
 
     /// The node's IR or assembly becomes a node of its own.
     fn lower(&mut self, node: NodeId, pipeline: Option<String>) -> Result<(), SessionError> {
-        let Some(parent) = self.tree.get(node).cloned() else { return Ok(()) };
+        let Some(parent) = self.tree.get(node).cloned() else {
+            return Ok(());
+        };
         let mut candidate = parent.candidate.clone();
         if pipeline.is_some() {
             candidate.recipe.pipeline = pipeline;
@@ -136,14 +161,19 @@ impl Search<'_> {
             Level::Ir => "lowered to IR",
             _ => "lowered to assembly",
         };
-        let proposal =
-            Proposal { candidate, change: change.to_owned(), note: serde_json::Value::Null };
+        let proposal = Proposal {
+            candidate,
+            change: change.to_owned(),
+            note: serde_json::Value::Null,
+        };
         self.submit(&parent, "", proposal, true).map(|_| ())
     }
 
     /// Remarks and statistics of a node, into the log.
     fn analyze(&mut self, node: NodeId) -> Result<(), SessionError> {
-        let Some(found) = self.tree.get(node) else { return Ok(()) };
+        let Some(found) = self.tree.get(node) else {
+            return Ok(());
+        };
         let text = match self.builder.build(&found.candidate) {
             Ok(built) => crate::session::analysis::describe(self.toolchain, &built),
             Err(error) => error.to_string(),
@@ -153,13 +183,18 @@ impl Search<'_> {
 
     /// More inputs for a node; a wrong answer rejects it after all.
     fn test(&mut self, id: NodeId, inputs: u32) -> Result<(), SessionError> {
-        let Some(mut node) = self.tree.get(id).cloned() else { return Ok(()) };
+        let Some(mut node) = self.tree.get(id).cloned() else {
+            return Ok(());
+        };
         if node.speedup().is_none() || id == NodeId::ROOT {
             return Ok(());
         }
         let seed = u64::from(id.0) << 32 | u64::from(self.tree.next_id().0);
         let fuzzer = Fuzzer::new(self.ladder.inputs(), seed).take(inputs as usize);
-        match self.ladder.agrees_on(&node.candidate, self.timer.original(), fuzzer) {
+        match self
+            .ladder
+            .agrees_on(&node.candidate, self.timer.original(), fuzzer)
+        {
             Ok(agreed) => self.log(format!("{id}: {agreed} more inputs give the same results")),
             Err(CheckError::Rejected(rejection)) => {
                 node.outcome = Outcome::Rejected { rejection };
@@ -171,15 +206,25 @@ impl Search<'_> {
 
     /// Times a node again.
     fn measure(&mut self, id: NodeId) -> Result<(), SessionError> {
-        let Some(mut node) = self.tree.get(id).cloned() else { return Ok(()) };
-        let Outcome::Timed { code, .. } = node.outcome.clone() else { return Ok(()) };
+        let Some(mut node) = self.tree.get(id).cloned() else {
+            return Ok(());
+        };
+        let Outcome::Timed { code, .. } = node.outcome.clone() else {
+            return Ok(());
+        };
         let built = match self.builder.build(&node.candidate) {
             Ok(built) => built,
             Err(error) => return self.log(format!("{id} cannot be built again: {error}")),
         };
         match self.time(&node.candidate, &built, "") {
-            Ok(Timed { speedup, seconds, .. }) => {
-                node.outcome = Outcome::Timed { code, speedup, seconds };
+            Ok(Timed {
+                speedup, seconds, ..
+            }) => {
+                node.outcome = Outcome::Timed {
+                    code,
+                    speedup,
+                    seconds,
+                };
                 self.replace(node)
             }
             Err(CheckError::Rejected(rejection)) => {
@@ -230,7 +275,12 @@ impl Search<'_> {
         agent: &str,
         same_code_welcome: bool,
     ) -> Result<Outcome, CheckError> {
-        if let Some(twin) = self.tree.nodes().iter().find(|node| node.candidate == *candidate) {
+        if let Some(twin) = self
+            .tree
+            .nodes()
+            .iter()
+            .find(|node| node.candidate == *candidate)
+        {
             return Ok(Outcome::Duplicate { of: twin.id });
         }
         let built = self.builder.build(candidate)?;
@@ -242,7 +292,11 @@ impl Search<'_> {
             return Ok(Outcome::Duplicate { of: twin.id });
         }
         let timed = self.time(candidate, &built, agent)?;
-        Ok(Outcome::Timed { code: built.code, speedup: timed.speedup, seconds: timed.seconds })
+        Ok(Outcome::Timed {
+            code: built.code,
+            speedup: timed.speedup,
+            seconds: timed.seconds,
+        })
     }
 
     fn time(
@@ -258,7 +312,12 @@ impl Search<'_> {
             .ok_or_else(|| nothing_linked())?;
         self.builder.check_imports(&executable)?;
         self.ladder.visible_tests(&executable)?;
-        let best = self.tree.ranked().first().and_then(|node| node.speedup()).unwrap_or(1.0);
+        let best = self
+            .tree
+            .ranked()
+            .first()
+            .and_then(|node| node.speedup())
+            .unwrap_or(1.0);
         let timed = self.timer.time(&executable, best)?;
         self.ledger.spend(agent, Resource::Runs, timed.runs as f64);
         Ok(timed)
@@ -289,7 +348,11 @@ impl Search<'_> {
         let budget_left = self.budget_left();
         if let Some(node) = self.tree.get(id) {
             let best = self.tree.ranked().first().copied();
-            (self.observe)(Event::Node { node, best, budget_left });
+            (self.observe)(Event::Node {
+                node,
+                best,
+                budget_left,
+            });
         }
     }
 
@@ -376,7 +439,9 @@ impl Workbench for Bench<'_, '_> {
 impl Search<'_> {
     /// The A/A search: the original once more, under another name, as if it had won.
     pub(crate) fn add_twin(&mut self) -> Result<(), SessionError> {
-        let Some(root) = self.tree.get(NodeId::ROOT).cloned() else { return Ok(()) };
+        let Some(root) = self.tree.get(NodeId::ROOT).cloned() else {
+            return Ok(());
+        };
         let mut twin = root.clone();
         twin.id = self.tree.next_id();
         twin.parent = Some(NodeId::ROOT);
@@ -393,7 +458,9 @@ impl Search<'_> {
 
     /// No search: these candidates and no others.
     pub(crate) fn submit_all(&mut self, proposals: Vec<Proposal>) -> Result<(), SessionError> {
-        let Some(root) = self.tree.get(NodeId::ROOT).cloned() else { return Ok(()) };
+        let Some(root) = self.tree.get(NodeId::ROOT).cloned() else {
+            return Ok(());
+        };
         for proposal in proposals {
             self.submit(&root, "given", proposal, true)?;
         }

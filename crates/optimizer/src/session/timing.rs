@@ -81,7 +81,11 @@ impl<'a> SearchTimer<'a> {
             for index in 0..count {
                 let first = self.random.borrow_mut().random::<bool>();
                 for is_candidate in [first, !first] {
-                    let program = if is_candidate { candidate } else { &self.original };
+                    let program = if is_candidate {
+                        candidate
+                    } else {
+                        &self.original
+                    };
                     let limit = if is_candidate && original[index].is_finite() {
                         Duration::from_secs_f64(original[index]) * PATIENCE
                     } else {
@@ -97,16 +101,25 @@ impl<'a> SearchTimer<'a> {
                     )?;
                     runs += 1;
                     self.runner.judge(case, &finished, Rung::Tests)?;
-                    let times = if is_candidate { &mut seconds } else { &mut original };
+                    let times = if is_candidate {
+                        &mut seconds
+                    } else {
+                        &mut original
+                    };
                     times[index] = times[index].min(finished.wall.as_secs_f64());
                 }
             }
             let speedup = geometric_mean(&original, &seconds);
-            if speedup < HOPELESS * best || (pair + 1 >= FIRST_PAIRS && speedup < PROMISING * best) {
+            if speedup < HOPELESS * best || (pair + 1 >= FIRST_PAIRS && speedup < PROMISING * best)
+            {
                 break;
             }
         }
-        Ok(Timed { speedup: geometric_mean(&original, &seconds), seconds, runs })
+        Ok(Timed {
+            speedup: geometric_mean(&original, &seconds),
+            seconds,
+            runs,
+        })
     }
 }
 

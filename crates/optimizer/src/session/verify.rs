@@ -8,10 +8,10 @@ use whittle_toolchain::measure::{Comparison, Verdict};
 use whittle_toolchain::tools::{Profile, Toolchain, Unit};
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
+use crate::evidence::Rung;
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::runner::{Runner, Variation};
-use crate::evidence::Rung;
 use crate::inputs::{Case, Expected, Origin};
 use crate::program::Program;
 use crate::report::{PROFILE_FILE, Report, wire};
@@ -81,8 +81,13 @@ pub fn verify(
     for case in folder.cases(&[wire::CaseList::Visible, wire::CaseList::HeldOut])? {
         let input = whittle_toolchain::sandbox::SealedInput::new(&case.input)?;
         let plain = Variation::default();
-        let finished =
-            runner.run(&linked.plain().path, &case.arguments, input, PATIENCE, plain)?;
+        let finished = runner.run(
+            &linked.plain().path,
+            &case.arguments,
+            input,
+            PATIENCE,
+            plain,
+        )?;
         match runner.judge(&case, &finished, Rung::HeldOut) {
             Ok(()) => verification.tests_passed += 1,
             Err(CheckError::Rejected(rejection)) => verification.problems.push(rejection.reason),
@@ -106,10 +111,15 @@ pub fn verify(
     let pair = [("-O3", &baseline), ("the winner", &linked)];
     let comparison = compare(toolchain, pair, &timing, precision, observe)?;
     if comparison.verdict != Verdict::Faster {
-        let Comparison { verdict, ratio, interval: [low, high], .. } = &comparison;
-        verification
-            .problems
-            .push(format!("here the winner is {ratio:.3}x ({low:.3} to {high:.3}): {verdict}"));
+        let Comparison {
+            verdict,
+            ratio,
+            interval: [low, high],
+            ..
+        } = &comparison;
+        verification.problems.push(format!(
+            "here the winner is {ratio:.3}x ({low:.3} to {high:.3}): {verdict}"
+        ));
     }
     verification.noise = Some(noise);
     verification.comparison = Some(comparison);
@@ -126,9 +136,18 @@ struct Folder {
 
 impl Folder {
     fn read(path: &Path) -> Result<Self, SessionError> {
-        let failed = |why: String| SessionError::Report { path: path.to_owned(), why };
-        let file = if path.is_dir() { path.join("report.json") } else { path.to_owned() };
-        let bytes = std::fs::metadata(&file).map_err(|e| failed(e.to_string()))?.len();
+        let failed = |why: String| SessionError::Report {
+            path: path.to_owned(),
+            why,
+        };
+        let file = if path.is_dir() {
+            path.join("report.json")
+        } else {
+            path.to_owned()
+        };
+        let bytes = std::fs::metadata(&file)
+            .map_err(|e| failed(e.to_string()))?
+            .len();
         if bytes > LARGEST {
             return Err(failed(format!("it has {bytes} bytes")));
         }
@@ -142,12 +161,19 @@ impl Folder {
             )));
         }
         let root = file.parent().unwrap_or(Path::new(".")).to_owned();
-        Ok(Self { path: file, root, report })
+        Ok(Self {
+            path: file,
+            root,
+            report,
+        })
     }
 
     /// A file of the folder: nothing outside of it, whatever the report says.
     fn bytes(&self, relative: &str) -> Result<Vec<u8>, SessionError> {
-        let failed = |why: String| SessionError::Report { path: self.path.clone(), why };
+        let failed = |why: String| SessionError::Report {
+            path: self.path.clone(),
+            why,
+        };
         let inside = Path::new(relative)
             .components()
             .all(|part| matches!(part, std::path::Component::Normal(_)));
@@ -163,11 +189,20 @@ impl Folder {
             .map(|file| {
                 let text = String::from_utf8(self.bytes(&file.path)?).map_err(|_| {
                     let why = format!("{} is not text", file.path);
-                    SessionError::Report { path: self.path.clone(), why }
+                    SessionError::Report {
+                        path: self.path.clone(),
+                        why,
+                    }
                 })?;
                 // The first folder of the path is the output folder's, the rest is the unit's name.
-                let name = file.path.split_once('/').map_or(file.path.as_str(), |(_, name)| name);
-                Ok(Unit { name: name.to_owned(), text })
+                let name = file
+                    .path
+                    .split_once('/')
+                    .map_or(file.path.as_str(), |(_, name)| name);
+                Ok(Unit {
+                    name: name.to_owned(),
+                    text,
+                })
             })
             .collect()
     }
@@ -175,10 +210,13 @@ impl Folder {
     /// The execution profile that the winner was built with.
     fn profile(&self, toolchain: &Toolchain) -> Result<Profile, SessionError> {
         let digest = toolchain.store().put(&self.bytes(PROFILE_FILE)?)?;
-        let path = toolchain.store().path(&digest).ok_or_else(|| SessionError::Report {
-            path: self.path.clone(),
-            why: format!("{PROFILE_FILE} is gone from the store"),
-        })?;
+        let path = toolchain
+            .store()
+            .path(&digest)
+            .ok_or_else(|| SessionError::Report {
+                path: self.path.clone(),
+                why: format!("{PROFILE_FILE} is gone from the store"),
+            })?;
         Ok(Profile { digest, path })
     }
 
@@ -194,10 +232,17 @@ impl Folder {
 
     /// The winner, if one was claimed, and the claim against `-O3`.
     fn winner(&self) -> Option<(&wire::Winner, &wire::Claim)> {
-        let winner = self.report.winner.as_ref().filter(|winner| winner.candidate != 0)?;
+        let winner = self
+            .report
+            .winner
+            .as_ref()
+            .filter(|winner| winner.candidate != 0)?;
         let claim = self.report.claims.iter().find(|claim| {
             claim.candidate == Some(winner.candidate)
-                && matches!(claim.kind, wire::ClaimKind::Portable | wire::ClaimKind::Host)
+                && matches!(
+                    claim.kind,
+                    wire::ClaimKind::Portable | wire::ClaimKind::Host
+                )
         })?;
         Some((winner, claim))
     }
@@ -210,7 +255,10 @@ impl Folder {
         };
         let recipe = winner.recipe.clone();
         Ok(Candidate {
-            artifact: Artifact { level, units: self.units(&winner.files)? },
+            artifact: Artifact {
+                level,
+                units: self.units(&winner.files)?,
+            },
             recipe: Recipe {
                 front_end: recipe.front_end,
                 merge: recipe.merge,

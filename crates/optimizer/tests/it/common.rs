@@ -18,7 +18,9 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -27,7 +29,8 @@ impl Scratch {
 
     /// The real tools.
     pub(crate) fn toolchain(&self) -> Toolchain {
-        let found = Found::find(None).expect("the tests need LLVM 16 or newer: cargo xtask test installs it");
+        let found = Found::find(None)
+            .expect("the tests need LLVM 16 or newer: cargo xtask test installs it");
         let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
         Toolchain::new(found, sandbox, Store::open(self.path("store")).unwrap()).unwrap()
     }

@@ -35,9 +35,14 @@ int main(void) {
 ";
 
 fn tests(scratch: &Scratch) -> InputOptions {
-    for (name, input) in
-        [("a", "1 5\n"), ("b", "0 0\n"), ("c", "3 100\n"), ("d", "9 9\n"), ("e", "700 1000\n"), ("f", "400 1700\n")]
-    {
+    for (name, input) in [
+        ("a", "1 5\n"),
+        ("b", "0 0\n"),
+        ("c", "3 100\n"),
+        ("d", "9 9\n"),
+        ("e", "700 1000\n"),
+        ("f", "400 1700\n"),
+    ] {
         scratch.file(&format!("tests/{name}.in"), input);
     }
     InputOptions {
@@ -82,7 +87,10 @@ fn a_run_goes_from_the_program_to_a_report_that_can_be_verified() {
     assert!(record.tree.nodes().len() > 1);
     // One turn may end a little after the budget, never far.
     assert!(record.ledger.spent(Resource::Candidates) <= 7.0);
-    for claim in [&conclusion.portable, &conclusion.host].into_iter().flatten() {
+    for claim in [&conclusion.portable, &conclusion.host]
+        .into_iter()
+        .flatten()
+    {
         assert_eq!(claim.comparison.verdict, Verdict::Faster);
         assert!(claim.comparison.interval[0] > 1.0);
         assert!(claim.comparison.outputs_equal);
@@ -91,14 +99,26 @@ fn a_run_goes_from_the_program_to_a_report_that_can_be_verified() {
     assert_eq!(finished.report.candidates.len(), record.tree.nodes().len());
 
     let report = finished.output.join("report.json");
-    let verification =
-        session::verify(&setup.toolchain, &report, Duration::from_secs(5), &mut |_| {}).unwrap();
+    let verification = session::verify(
+        &setup.toolchain,
+        &report,
+        Duration::from_secs(5),
+        &mut |_| {},
+    )
+    .unwrap();
     if conclusion.winner == NodeId::ROOT {
         assert!(verification.confirmed);
     } else {
-        assert!(verification.tests_passed >= 4, "{:?}", verification.problems);
-        let wrong: Vec<_> =
-            verification.problems.iter().filter(|problem| problem.contains("input")).collect();
+        assert!(
+            verification.tests_passed >= 4,
+            "{:?}",
+            verification.problems
+        );
+        let wrong: Vec<_> = verification
+            .problems
+            .iter()
+            .filter(|problem| problem.contains("input"))
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 }
@@ -115,7 +135,12 @@ fn the_original_is_not_faster_than_itself() {
         &mut |_| {},
     )
     .unwrap();
-    let conclusion = setup.archive.load(&finished.run).unwrap().conclusion.unwrap();
+    let conclusion = setup
+        .archive
+        .load(&finished.run)
+        .unwrap()
+        .conclusion
+        .unwrap();
     assert!(conclusion.portable.is_none(), "{:?}", conclusion.portable);
     assert_eq!(conclusion.winner, NodeId::ROOT);
     assert_eq!(conclusion.passed_over.len(), 1);
@@ -142,7 +167,14 @@ fn a_stopped_run_concludes_and_a_killed_one_resumes() {
     )
     .unwrap();
     assert!(finished.interrupted);
-    assert!(setup.archive.load(&finished.run).unwrap().conclusion.is_some());
+    assert!(
+        setup
+            .archive
+            .load(&finished.run)
+            .unwrap()
+            .conclusion
+            .is_some()
+    );
     assert!(matches!(
         session::resume(&mut setup, &finished.run, &mut |_| {}),
         Err(SessionError::NotResumable { .. })
@@ -167,7 +199,13 @@ fn a_stopped_run_concludes_and_a_killed_one_resumes() {
         )
     }));
     assert!(killed.is_err());
-    let open = setup.archive.runs().unwrap().into_iter().find(|run| run.id != finished.run).unwrap();
+    let open = setup
+        .archive
+        .runs()
+        .unwrap()
+        .into_iter()
+        .find(|run| run.id != finished.run)
+        .unwrap();
     let before = setup.archive.load(&open.id).unwrap();
     drop(setup);
     let mut setup = scratch.setup();
@@ -175,7 +213,10 @@ fn a_stopped_run_concludes_and_a_killed_one_resumes() {
     let after = setup.archive.load(&resumed.run).unwrap();
     assert!(after.conclusion.is_some());
     assert!(after.tree.nodes().len() > before.tree.nodes().len());
-    assert_eq!(after.tree.nodes()[..before.tree.nodes().len()], before.tree.nodes()[..]);
+    assert_eq!(
+        after.tree.nodes()[..before.tree.nodes().len()],
+        before.tree.nodes()[..]
+    );
     assert_eq!(after.inputs, before.inputs);
 }
 
@@ -192,7 +233,9 @@ fn wrong_names_are_refused_before_anything_is_done() {
         &InputOptions::default(),
         &mut |_| {},
     );
-    let Err(error) = refused else { panic!("it ran") };
+    let Err(error) = refused else {
+        panic!("it ran")
+    };
     assert_eq!(
         error.to_string(),
         "there is no guide named \"oracle\"; known are thompson, fixed, random"
@@ -225,5 +268,8 @@ fn the_original_is_node_0_and_duplicates_are_told() {
         &mut |_| {},
     )
     .unwrap();
-    assert!(matches!(examined[0].node.outcome, Outcome::Duplicate { of: NodeId::ROOT }));
+    assert!(matches!(
+        examined[0].node.outcome,
+        Outcome::Duplicate { of: NodeId::ROOT }
+    ));
 }
