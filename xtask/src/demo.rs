@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
     }
     let pages = examples(&images.join("questions.jsonl"))?;
 
-    let llvm = llvm::ensure()?;
+    let llvm = llvm::ensure();
     let whittle = crate::release_binary()?;
 
     for (image, examples) in pages.iter().take(PAGES) {
@@ -76,9 +76,9 @@ pub(crate) fn run() -> Result<()> {
             );
             Ok(())
         }
-        Llvm::Missing { command } => {
+        Llvm::Missing { remedy } => {
             println!(
-                "\nThe other half, making C programs faster, needs LLVM and is left out. Install it and start the demo again:\n  {command}"
+                "\nThe other half, making C programs faster, is left out: it needs LLVM 16 or newer, which is missing; {remedy}"
             );
             Ok(())
         }

@@ -6,8 +6,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
-/// Versions that work, the one to install first.
+/// Versions that are installed, the first one known to apt.
 const VERSIONS: [u32; 4] = [19, 18, 17, 16];
+/// The oldest version that works.
+const OLDEST: u32 = 16;
 /// What must lie beside each other.
 const TOOLS: [&str; 7] = [
     "clang",
@@ -23,51 +25,84 @@ const TOOLS: [&str; 7] = [
 pub(crate) enum Llvm {
     /// It is, or it was installed.
     Ready,
-    /// It is not; the command installs it.
+    /// It is not.
     Missing {
-        /// What to run.
-        command: String,
+        /// What to do about it.
+        remedy: String,
     },
 }
 
+impl Llvm {
+    /// An error where the optimizing half must work.
+    pub(crate) fn required(self) -> Result<()> {
+        match self {
+            Self::Ready => Ok(()),
+            Self::Missing { remedy } => {
+                bail!(
+                    "clang, opt and the other tools of LLVM {OLDEST} or newer are missing; {remedy}"
+                )
+            }
+        }
+    }
+}
+
 /// Looks for LLVM and installs it if it is missing and this user may.
-pub(crate) fn ensure() -> Result<Llvm> {
+pub(crate) fn ensure() -> Llvm {
     if !cfg!(target_os = "linux") || found() {
-        return Ok(Llvm::Ready);
+        return Llvm::Ready;
     }
-    let packages = |version| {
-        [
-            format!("clang-{version}"),
-            format!("llvm-{version}"),
-            format!("libclang-rt-{version}-dev"),
-        ]
-    };
-    let by_hand = |version| format!("sudo apt-get install {}", packages(version).join(" "));
+    if let Some(prefix) = named_prefix() {
+        let remedy = format!(
+            "WHITTLE_LLVM_PREFIX names {}, which has not all of them",
+            prefix.display()
+        );
+        return Llvm::Missing { remedy };
+    }
     if !succeeds(Command::new("apt-get").arg("--version")) {
-        let command = "your system's package manager: clang, llvm and compiler-rt".to_owned();
-        return Ok(Llvm::Missing { command });
+        let remedy = "install clang, llvm and compiler-rt with your system's package manager";
+        return Llvm::Missing {
+            remedy: remedy.to_owned(),
+        };
     }
-    let Some(rights) = Rights::here() else {
-        return Ok(Llvm::Missing {
-            command: by_hand(VERSIONS[0]),
-        });
-    };
-    println!("LLVM 16 or newer is missing; installing it with apt-get ...");
-    crate::run(rights.command("apt-get").args(["update", "--quiet"]))?;
-    let version = VERSIONS
-        .into_iter()
-        .find(|version| is_known(&format!("clang-{version}")))
-        .unwrap_or(VERSIONS[0]);
+    let mut version = VERSIONS[0];
+    if let Some(rights) = Rights::here() {
+        println!("LLVM {OLDEST} or newer is missing; installing it with apt-get ...");
+        match install(&rights) {
+            Ok(()) if found() => return Llvm::Ready,
+            Ok(()) => version = known_version(),
+            Err(error) => println!("{error:#}"),
+        }
+    }
+    let packages = packages(version).join(" ");
+    Llvm::Missing {
+        remedy: format!("install them with: sudo apt-get install {packages}"),
+    }
+}
+
+fn install(rights: &Rights) -> Result<()> {
+    // One broken source of packages must not be in the way of the others.
+    if let Err(error) = crate::run(rights.command("apt-get").args(["update", "--quiet"])) {
+        println!("{error:#}");
+    }
     let mut install = rights.command("apt-get");
     install.args(["install", "--yes", "--quiet", "--no-install-recommends"]);
-    crate::run(install.args(packages(version)))?;
-    if found() {
-        Ok(Llvm::Ready)
-    } else {
-        Ok(Llvm::Missing {
-            command: by_hand(version),
-        })
-    }
+    crate::run(install.args(packages(known_version())))
+}
+
+fn packages(version: u32) -> [String; 3] {
+    [
+        format!("clang-{version}"),
+        format!("llvm-{version}"),
+        format!("libclang-rt-{version}-dev"),
+    ]
+}
+
+/// The version that apt can install.
+fn known_version() -> u32 {
+    let known = |version: &u32| {
+        succeeds(Command::new("apt-cache").args(["show", &format!("clang-{version}")]))
+    };
+    VERSIONS.into_iter().find(known).unwrap_or(VERSIONS[0])
 }
 
 /// Whether some folder has all tools, and their sanitizers work.
@@ -77,14 +112,14 @@ fn found() -> bool {
 
 /// Where LLVM may be.
 fn folders() -> Vec<PathBuf> {
-    if let Some(prefix) = std::env::var_os("WHITTLE_LLVM_PREFIX").filter(|p| !p.is_empty()) {
-        return vec![Path::new(&prefix).join("bin"), prefix.into()];
+    if let Some(prefix) = named_prefix() {
+        return vec![prefix.join("bin"), prefix];
     }
     let versioned = std::fs::read_dir("/usr/lib").into_iter().flatten();
     let versioned = versioned.flatten().filter_map(|entry| {
         let name = entry.file_name();
-        let version: u32 = name.to_str()?.strip_prefix("llvm-")?.parse().ok()?;
-        (version >= VERSIONS[VERSIONS.len() - 1]).then(|| entry.path().join("bin"))
+        name.to_str()?.strip_prefix("llvm-")?.parse::<u32>().ok()?;
+        Some(entry.path().join("bin"))
     });
     // `clang` in PATH mostly is a link into the folder with all the others.
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -101,21 +136,35 @@ fn folders() -> Vec<PathBuf> {
     versioned.chain(in_path).collect()
 }
 
+/// The only place to look, if the user names one.
+fn named_prefix() -> Option<PathBuf> {
+    std::env::var_os("WHITTLE_LLVM_PREFIX")
+        .filter(|prefix| !prefix.is_empty())
+        .map(Into::into)
+}
+
 fn is_complete(folder: &Path) -> bool {
-    TOOLS.iter().all(|tool| folder.join(tool).is_file()) && sanitizers_work(&folder.join("clang"))
+    let clang = folder.join("clang");
+    TOOLS.iter().all(|tool| folder.join(tool).is_file())
+        && major_version(&clang) >= Some(OLDEST)
+        && sanitizers_work(&clang)
+}
+
+fn major_version(clang: &Path) -> Option<u32> {
+    let output = Command::new(clang).arg("-dumpversion").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.split('.').next()?.trim().parse().ok()
 }
 
 /// The runtime of the sanitizers is a package of its own.
 fn sanitizers_work(clang: &Path) -> bool {
+    let target = crate::target();
+    if std::fs::create_dir_all(&target).is_err() {
+        return false;
+    }
     let child = Command::new(clang)
-        .args([
-            "-fsanitize=address,undefined",
-            "-x",
-            "c",
-            "-",
-            "-o",
-            "/dev/null",
-        ])
+        .args(["-fsanitize=address,undefined", "-x", "c", "-", "-o"])
+        .arg(target.join("llvm-check"))
         .stdin(Stdio::piped())
         .stderr(Stdio::null())
         .spawn();
@@ -157,11 +206,6 @@ impl Rights {
     }
 }
 
-/// Whether apt can install a package.
-fn is_known(package: &str) -> bool {
-    succeeds(Command::new("apt-cache").args(["show", package]))
-}
-
 fn succeeds(command: &mut Command) -> bool {
     command
         .stdin(Stdio::null())
@@ -169,16 +213,4 @@ fn succeeds(command: &mut Command) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
-}
-
-impl Llvm {
-    /// An error where the optimizing half must work.
-    pub(crate) fn required(self) -> Result<()> {
-        match self {
-            Self::Ready => Ok(()),
-            Self::Missing { command } => bail!(
-                "clang, opt and the other tools of LLVM 16 or newer are missing; install with: {command}"
-            ),
-        }
-    }
 }

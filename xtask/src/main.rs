@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 /// Runs every test of the workspace; the last line is cargo test's own.
 fn test(arguments: &[String]) -> Result<()> {
-    llvm::ensure()?.required()?;
+    llvm::ensure().required()?;
     let mut command = cargo();
     command.args(["test", "--workspace"]).args(arguments);
     run(&mut command)

@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 /// Runs the programs one after the other and writes the page anew.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    llvm::ensure()?.required()?;
+    llvm::ensure().required()?;
     let whittle = crate::release_binary()?;
     let file = crate::root().join(if arguments.aa { AA_RESULTS } else { RESULTS });
     let mut results = read(&file)?;
