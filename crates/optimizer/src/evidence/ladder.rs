@@ -23,6 +23,8 @@ const FILLS: [u8; 2] = [0x55, 0xaa];
 const PATIENCE: u32 = 10;
 /// ... but never less than this.
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+/// A fuzzed input on which the original takes longer is left: many others can be tried in that time.
+const FUZZ_PATIENCE: Duration = Duration::from_millis(250);
 
 /// A candidate fell, or the check itself failed.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +51,11 @@ pub enum CheckError {
 
 /// How much is done on rung 3 and 4.
 #[derive(Debug, Clone, Copy)]
-pub struct Effort {
+pub(crate) struct Effort {
     /// Time for fuzzing.
-    pub fuzz: Duration,
+    pub(crate) fuzz: Duration,
     /// Most inputs tried in that time.
-    pub fuzz_inputs: usize,
+    pub(crate) fuzz_inputs: usize,
 }
 
 /// Climbs the ladder with candidates of one program.
@@ -218,7 +220,7 @@ impl<'a> Ladder<'a> {
                 plain,
             )
         };
-        let first = run(original, LEAST_PATIENCE)?;
+        let first = run(original, FUZZ_PATIENCE)?;
         let End::Exited(status) = first.end else {
             return Ok(false);
         };

@@ -41,6 +41,19 @@ pub struct Case {
     pub origin: Origin,
 }
 
+impl Case {
+    /// The same input, to be judged again.
+    pub(crate) fn as_raw(&self) -> RawCase {
+        RawCase {
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+            input: self.input.clone(),
+            declared_output: None,
+            origin: self.origin,
+        }
+    }
+}
+
 /// What the original does on an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {

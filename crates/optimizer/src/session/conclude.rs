@@ -31,6 +31,10 @@ pub struct Examined {
     pub claim: Option<Claim>,
 }
 
+/// Takes note of a comparison: node, baseline, what was found.
+pub(crate) type Record<'a> =
+    dyn FnMut(Option<NodeId>, &str, &Comparison) -> Result<(), SessionError> + 'a;
+
 /// Decides what is claimed.
 pub(crate) struct Judge<'a> {
     pub(crate) toolchain: &'a Toolchain,
@@ -47,8 +51,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) time: Duration,
     pub(crate) observe: &'a mut dyn FnMut(Event<'_>),
     /// Told of each comparison, for the archive.
-    pub(crate) record:
-        &'a mut dyn FnMut(Option<NodeId>, &str, &Comparison) -> Result<(), SessionError>,
+    pub(crate) record: &'a mut Record<'a>,
 }
 
 impl Judge<'_> {
@@ -58,7 +61,7 @@ impl Judge<'_> {
         conclusion.portable = self.first_that_holds(finalists(tree, false), &mut conclusion)?;
         if host {
             conclusion.host = self.first_that_holds(finalists(tree, true), &mut conclusion)?;
-            conclusion.native_alone = Some(self.native_alone()?);
+            conclusion.native_alone = self.native_alone()?;
         }
         let best = [&conclusion.portable, &conclusion.host]
             .into_iter()
@@ -68,7 +71,7 @@ impl Judge<'_> {
         if let Some(node) = tree.get(conclusion.winner)
             && self.program.has_flags_of_its_own()
         {
-            conclusion.user_flags = Some(self.against_user_flags(node)?);
+            conclusion.user_flags = self.against_user_flags(node)?;
         }
         let mut root = Evidence {
             rung: Some(Rung::Reference),
@@ -182,28 +185,51 @@ impl Judge<'_> {
         })
     }
 
-    fn against_user_flags(&mut self, node: &Node) -> Result<Claim, SessionError> {
+    fn against_user_flags(&mut self, node: &Node) -> Result<Option<Claim>, SessionError> {
         let flags = self.program.flags.join(" ");
         let user = Linked::baseline(self.builder, &self.program.flags)?;
         let linked = Linked::candidate(self.builder, &node.candidate)?;
         let name = node.id.to_string();
         let pair = [(flags.as_str(), &user), (name.as_str(), &linked)];
-        let comparison = self.measure(Some(node.id), pair, self.time / 6)?;
-        Ok(Claim {
+        let comparison = self.measure(Some(node.id), pair, self.time / 6);
+        Ok(self.unless_rejected(comparison)?.map(|comparison| Claim {
             node: node.id,
             baseline: flags,
             comparison,
             instructions: None,
-        })
+        }))
     }
 
-    /// How much the instruction set alone gains.
-    fn native_alone(&mut self) -> Result<Comparison, SessionError> {
-        let mut flags = self.program.o3_flags();
-        flags.push("-march=native".to_owned());
-        let native = Linked::baseline(self.builder, &flags)?;
-        let pair = [("-O3", self.baseline), ("-O3 -march=native", &native)];
-        self.measure(None, pair, self.time / 6)
+    /// How much the instruction set alone gains; without fused operations where these give other results.
+    fn native_alone(&mut self) -> Result<Option<Comparison>, SessionError> {
+        for further in [None, Some("-ffp-contract=off")] {
+            let mut flags = self.program.o3_flags();
+            flags.push("-march=native".to_owned());
+            flags.extend(further.map(str::to_owned));
+            let native = Linked::baseline(self.builder, &flags)?;
+            let name = flags.join(" ");
+            let pair = [("-O3", self.baseline), (name.as_str(), &native)];
+            let comparison = self.measure(None, pair, self.time / 6);
+            if let Some(comparison) = self.unless_rejected(comparison)? {
+                return Ok(Some(comparison));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A baseline that gives other results is no baseline: that is said, and the run goes on.
+    fn unless_rejected(
+        &mut self,
+        comparison: Result<Comparison, SessionError>,
+    ) -> Result<Option<Comparison>, SessionError> {
+        match comparison {
+            Ok(comparison) => Ok(Some(comparison)),
+            Err(SessionError::Check(CheckError::Rejected(rejection))) => {
+                (self.observe)(Event::Warning(rejection.reason));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn measure(

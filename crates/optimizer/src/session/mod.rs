@@ -24,7 +24,7 @@ use crate::evidence::Evidence;
 use crate::evidence::build::BuildError;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::reference::{Fitness, ReferenceError};
-use crate::inputs::{InputError, InputOptions, Inputs};
+use crate::inputs::{InputError, Inputs};
 use crate::program::Program;
 use crate::report::{OutputError, Report};
 use crate::tree::{Node, NodeId};

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use whittle_toolchain::measure::{Comparison, Verdict};
+use whittle_toolchain::measure::{Comparison, Verdict, Workload};
 use whittle_toolchain::tools::{SelfCheckOptions, Tool, Toolchain, self_check};
 
 use crate::agents::{self, Agent, AgentOptions, Proposal};
@@ -12,7 +12,7 @@ use crate::archive::{MeasurementRecord, RunId};
 use crate::budget::{Budget, Ledger, Resource};
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::Ladder;
-use crate::evidence::reference::Reference;
+use crate::evidence::reference::{Reference, ReferenceOptions};
 use crate::guides::{self, Guide};
 use crate::inputs::{self, GatherProgress, InputOptions, Inputs};
 use crate::program::Program;
@@ -32,6 +32,8 @@ const CONCLUSION_SHARE: f64 = 0.35;
 const LEAST_CONCLUSION: Duration = Duration::from_secs(15);
 /// Longest time for the self-check and for the measurement of noise, each.
 const FOUNDATION_TIME: Duration = Duration::from_secs(5);
+/// A noise floor above this share is worth a warning.
+const LOUD: f64 = 0.1;
 /// What they are given when wall time has no limit.
 const USUAL_CONCLUSION: Duration = Duration::from_secs(120);
 
@@ -46,11 +48,11 @@ pub fn optimize(
     // Before all else: a wrong name must not cost the time of the preparation.
     let (mut guide, mut agents) = (build_guide(&options.guide)?, build_agents(&options)?);
     let host = options.host;
-    let steps = Steps {
+    let mut steps = Steps {
         search: &mut |search| search.run(guide.as_mut(), &mut agents),
         conclude: &mut |judge, tree| judge.conclude(tree, host),
     };
-    begin(setup, program, options, input_options, steps, observe)
+    begin(setup, program, options, input_options, &mut steps, observe)
 }
 
 /// Measures the original against itself as if it were a candidate: whatever calls it faster is wrong.
@@ -61,11 +63,11 @@ pub fn check_against_itself(
     input_options: &InputOptions,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
-    let steps = Steps {
+    let mut steps = Steps {
         search: &mut |search| search.add_twin(),
         conclude: &mut |judge, tree| judge.conclude(tree, false),
     };
-    begin(setup, program, options, input_options, steps, observe)
+    begin(setup, program, options, input_options, &mut steps, observe)
 }
 
 /// Takes each of these candidates as far up the ladder as it comes, whether or not it looks fast, and measures what gets
@@ -75,18 +77,18 @@ pub fn examine(
     program: Program,
     options: RunOptions,
     input_options: &InputOptions,
-    proposals: Vec<Proposal>,
+    proposals: &[Proposal],
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<(Finished, Vec<Examined>), SessionError> {
     let mut examined = Vec::new();
-    let steps = Steps {
-        search: &mut |search| search.submit_all(proposals.clone()),
+    let mut steps = Steps {
+        search: &mut |search| search.submit_all(proposals),
         conclude: &mut |judge, tree| {
             let conclusion = judge.examine(tree, &mut examined)?;
             Ok(conclusion)
         },
     };
-    let finished = begin(setup, program, options, input_options, steps, observe)?;
+    let finished = begin(setup, program, options, input_options, &mut steps, observe)?;
     Ok((finished, examined))
 }
 
@@ -101,7 +103,7 @@ fn begin(
     program: Program,
     options: RunOptions,
     input_options: &InputOptions,
-    steps: Steps<'_>,
+    steps: &mut Steps<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
     // Before all else, too: a folder that cannot be written to must not cost a run.
@@ -121,11 +123,11 @@ fn prepare_and_go_on(
     id: &RunId,
     header: &RunHeader,
     input_options: &InputOptions,
-    steps: Steps<'_>,
+    steps: &mut Steps<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
     observe(Event::Stage("checks the original"));
-    let reference = Reference::new(&setup.toolchain, &header.program)?;
+    let reference = reference(setup, header)?;
     observe(Event::Stage("collects inputs"));
     let stop = setup.stop.clone();
     let mut go_on_gathering = |_: &GatherProgress| {
@@ -162,6 +164,8 @@ pub fn resume(
     id: &RunId,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
+    // Taken over before it is read: nobody else may write to it in between.
+    setup.archive.take_over(id)?;
     let record = setup.archive.load(id)?;
     let not_resumable = |why: &str| SessionError::NotResumable {
         run: id.clone(),
@@ -175,31 +179,31 @@ pub fn resume(
         .ok_or_else(|| not_resumable("it had no inputs yet; start it again"))?;
     let options = &record.header.options;
     let (mut guide, mut agents) = (build_guide(&options.guide)?, build_agents(options)?);
-    let steps = Steps {
+    let mut steps = Steps {
         search: &mut |search| search.run(guide.as_mut(), &mut agents),
         conclude: &mut |judge, tree| judge.conclude(tree, options.host),
     };
-    setup.archive.take_over(id)?;
-    let result = Reference::new(&setup.toolchain, &record.header.program)
-        .map_err(SessionError::from)
-        .and_then(|reference| {
-            let stored = Stored {
-                tree: record.tree,
-                ledger: record.ledger,
-                foundations: record.foundations,
-            };
-            go_on(
-                setup,
-                id,
-                &record.header,
-                &reference,
-                &inputs,
-                stored,
-                steps,
-                observe,
-            )
-        });
+    let stored = Stored {
+        tree: record.tree,
+        ledger: record.ledger,
+        foundations: record.foundations,
+    };
+    let result = reference(setup, &record.header).and_then(|reference| {
+        let header = &record.header;
+        go_on(
+            setup, id, header, &reference, &inputs, stored, &mut steps, observe,
+        )
+    });
     remember_failure(setup, id, result)
+}
+
+/// The original as the reference of a run.
+fn reference(setup: &Setup, header: &RunHeader) -> Result<Reference, SessionError> {
+    let options = ReferenceOptions {
+        fp_tolerance: header.options.fp_tolerance,
+        ..ReferenceOptions::default()
+    };
+    Ok(Reference::new(&setup.toolchain, &header.program)?.with_options(options))
 }
 
 /// A failed run says in the store why; an interrupted one stays open.
@@ -235,20 +239,12 @@ fn go_on(
     reference: &Reference,
     inputs: &Inputs,
     stored: Stored,
-    steps: Steps<'_>,
+    steps: &mut Steps<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
     let (program, options) = (&header.program, &header.options);
     let toolchain = setup.toolchain.clone();
-    let training = workloads(
-        &inputs
-            .visible
-            .iter()
-            .chain(&inputs.search_timing)
-            .cloned()
-            .collect::<Vec<_>>(),
-    )?;
-    let builder = Builder::new(&toolchain, program, training);
+    let builder = Builder::new(&toolchain, program, training(inputs)?);
     let baseline = Linked::baseline(&builder, &program.o3_flags())?;
     builder.allow_imports_of(baseline.plain())?;
     let ladder = Ladder::new(
@@ -260,15 +256,14 @@ fn go_on(
         options.seed,
     )?;
 
-    let foundations = match stored.foundations {
-        Some(foundations) => foundations,
-        None => {
-            let found = lay_foundations(
-                &toolchain, reference, &builder, &baseline, inputs, options, observe,
-            )?;
-            setup.archive.save_foundations(id, &found)?;
-            found
-        }
+    let foundations = if let Some(foundations) = stored.foundations {
+        foundations
+    } else {
+        let found = lay_foundations(
+            &toolchain, reference, &builder, &baseline, inputs, options, observe,
+        )?;
+        setup.archive.save_foundations(id, &found)?;
+        found
     };
     let noise = foundations.noise.half_width;
 
@@ -346,6 +341,13 @@ fn go_on(
     )
 }
 
+/// The runs that an execution profile is made of: none that the result is measured or tested by.
+fn training(inputs: &Inputs) -> Result<Vec<Workload>, SessionError> {
+    let mut training = workloads(&inputs.visible)?;
+    training.extend(workloads(&inputs.search_timing)?);
+    Ok(training)
+}
+
 /// Self-check, noise, fitness, sandbox: what every number of the run stands on.
 fn lay_foundations(
     toolchain: &Toolchain,
@@ -395,6 +397,18 @@ fn lay_foundations(
         observe(Event::Warning(format!(
             "step by step the compiler gives other code for this program, as fast ({ratio:.3}x, {low:.3} to {high:.3})"
         )));
+    }
+    if noise.half_width > LOUD {
+        observe(Event::Warning(format!(
+            "times on this machine differ by up to {:.0} % without a reason: gains below that cannot be told",
+            100.0 * noise.half_width
+        )));
+    }
+    if reference.fitness().runs == 0 {
+        // A resumed run has its inputs from the store, and nothing was judged yet.
+        for case in &inputs.visible {
+            reference.judge(&case.as_raw())?;
+        }
     }
     Ok(Foundations {
         fitness: reference.fitness(),

@@ -147,7 +147,7 @@ impl Search<'_> {
         let built = match self.builder.build(&candidate) {
             Ok(built) => built,
             Err(BuildError::Rejected(rejection)) => {
-                return self.log(format!("{node} cannot be lowered: {}", rejection.reason));
+                return self.log(&format!("{node} cannot be lowered: {}", rejection.reason));
             }
             Err(BuildError::Tool(error)) => return Err(error.into()),
         };
@@ -178,7 +178,7 @@ impl Search<'_> {
             Ok(built) => crate::session::analysis::describe(self.toolchain, &built),
             Err(error) => error.to_string(),
         };
-        self.log(format!("{node}: {text}"))
+        self.log(&format!("{node}: {text}"))
     }
 
     /// More inputs for a node; a wrong answer rejects it after all.
@@ -195,12 +195,12 @@ impl Search<'_> {
             .ladder
             .agrees_on(&node.candidate, self.timer.original(), fuzzer)
         {
-            Ok(agreed) => self.log(format!("{id}: {agreed} more inputs give the same results")),
+            Ok(agreed) => self.log(&format!("{id}: {agreed} more inputs give the same results")),
             Err(CheckError::Rejected(rejection)) => {
                 node.outcome = Outcome::Rejected { rejection };
                 self.replace(node)
             }
-            Err(error) => self.tolerate(error),
+            Err(error) => tolerate(error),
         }
     }
 
@@ -214,7 +214,7 @@ impl Search<'_> {
         };
         let built = match self.builder.build(&node.candidate) {
             Ok(built) => built,
-            Err(error) => return self.log(format!("{id} cannot be built again: {error}")),
+            Err(error) => return self.log(&format!("{id} cannot be built again: {error}")),
         };
         match self.time(&node.candidate, &built, "") {
             Ok(Timed {
@@ -231,7 +231,7 @@ impl Search<'_> {
                 node.outcome = Outcome::Rejected { rejection };
                 self.replace(node)
             }
-            Err(error) => self.tolerate(error),
+            Err(error) => tolerate(error),
         }
     }
 
@@ -309,7 +309,7 @@ impl Search<'_> {
             .builder
             .link(built, &candidate.recipe, 1)?
             .pop()
-            .ok_or_else(|| nothing_linked())?;
+            .ok_or_else(nothing_linked)?;
         self.builder.check_imports(&executable)?;
         self.ladder.visible_tests(&executable)?;
         let best = self
@@ -356,16 +356,17 @@ impl Search<'_> {
         }
     }
 
-    fn log(&mut self, text: String) -> Result<(), SessionError> {
-        self.archive.log(&self.run, &text)?;
+    fn log(&mut self, text: &str) -> Result<(), SessionError> {
+        self.archive.log(&self.run, text)?;
         Ok(())
     }
+}
 
-    fn tolerate(&mut self, error: CheckError) -> Result<(), SessionError> {
-        match error {
-            CheckError::Cancelled => Ok(()),
-            error => Err(error.into()),
-        }
+/// A check that the user stopped says nothing of the candidate.
+fn tolerate(error: CheckError) -> Result<(), SessionError> {
+    match error {
+        CheckError::Cancelled => Ok(()),
+        error => Err(error.into()),
     }
 }
 
@@ -445,8 +446,8 @@ impl Search<'_> {
         let mut twin = root.clone();
         twin.id = self.tree.next_id();
         twin.parent = Some(NodeId::ROOT);
-        twin.agent = "twin".to_owned();
-        twin.change = "nothing: the original under another name".to_owned();
+        "twin".clone_into(&mut twin.agent);
+        "nothing: the original under another name".clone_into(&mut twin.change);
         if let Outcome::Timed { speedup, .. } = &mut twin.outcome {
             // Whatever it takes to be considered.
             *speedup = 2.0;
@@ -457,12 +458,12 @@ impl Search<'_> {
     }
 
     /// No search: these candidates and no others.
-    pub(crate) fn submit_all(&mut self, proposals: Vec<Proposal>) -> Result<(), SessionError> {
+    pub(crate) fn submit_all(&mut self, proposals: &[Proposal]) -> Result<(), SessionError> {
         let Some(root) = self.tree.get(NodeId::ROOT).cloned() else {
             return Ok(());
         };
         for proposal in proposals {
-            self.submit(&root, "given", proposal, true)?;
+            self.submit(&root, "given", proposal.clone(), true)?;
         }
         Ok(())
     }

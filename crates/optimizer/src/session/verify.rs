@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use whittle_toolchain::measure::{Comparison, Verdict};
-use whittle_toolchain::tools::{Profile, Toolchain, Unit};
+use whittle_toolchain::tools::{Digest, Profile, Toolchain, Unit};
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
 use crate::evidence::Rung;
@@ -183,11 +183,24 @@ impl Folder {
         std::fs::read(self.root.join(relative)).map_err(|e| failed(format!("{relative}: {e}")))
     }
 
+    /// A file with the content that the report states.
+    fn stated(&self, relative: &str, sha256: &str) -> Result<Vec<u8>, SessionError> {
+        let bytes = self.bytes(relative)?;
+        if Digest::of_bytes(&bytes).as_str() == sha256 {
+            return Ok(bytes);
+        }
+        Err(SessionError::Report {
+            path: self.path.clone(),
+            why: format!("{relative} was changed after the report was written"),
+        })
+    }
+
     fn units(&self, files: &[wire::File]) -> Result<Vec<Unit>, SessionError> {
         files
             .iter()
             .map(|file| {
-                let text = String::from_utf8(self.bytes(&file.path)?).map_err(|_| {
+                let bytes = self.stated(&file.path, &file.sha256)?;
+                let text = String::from_utf8(bytes).map_err(|_| {
                     let why = format!("{} is not text", file.path);
                     SessionError::Report {
                         path: self.path.clone(),
@@ -280,9 +293,9 @@ impl Folder {
                 Ok(Case {
                     name: case.name.clone(),
                     arguments: case.arguments.clone(),
-                    input: self.bytes(&format!("{}.in", case.path))?,
+                    input: self.stated(&format!("{}.in", case.path), &case.input_sha256)?,
                     expected: Expected {
-                        stdout: self.bytes(&format!("{}.out", case.path))?,
+                        stdout: self.stated(&format!("{}.out", case.path), &case.output_sha256)?,
                         status: case.status,
                     },
                     origin: Origin::User,

@@ -264,7 +264,7 @@ fn the_original_is_node_0_and_duplicates_are_told() {
         program,
         options(Duration::from_secs(20)),
         &tests(&scratch),
-        vec![twin],
+        &[twin],
         &mut |_| {},
     )
     .unwrap();

@@ -117,14 +117,14 @@ fn examine_all() -> BTreeMap<String, Examined> {
         effort: Duration::from_secs(10),
         ..InputOptions::default()
     };
-    let proposals = CHEATS.iter().map(|(name, _)| proposal(name)).collect();
+    let proposals: Vec<Proposal> = CHEATS.iter().map(|(name, _)| proposal(name)).collect();
     let options = common::options(Duration::from_secs(40));
     let (_, examined) = session::examine(
         &mut setup,
         program,
         options,
         &inputs,
-        proposals,
+        &proposals,
         &mut |_| {},
     )
     .unwrap();
