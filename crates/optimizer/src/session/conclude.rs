@@ -20,6 +20,9 @@ const FINALISTS: usize = 3;
 /// The least that a candidate must have gained in the search.
 const LEAST_GAIN: f64 = 1.005;
 
+/// Share of a candidate's gain (its logarithm) that a simpler one on the way to it must have to stand for it.
+const NEARLY_ALL: f64 = 0.97;
+
 /// A candidate that was examined by itself.
 #[derive(Debug, Clone)]
 pub struct Examined {
@@ -170,8 +173,11 @@ impl Judge<'_> {
 
         (self.observe)(Event::Stage("measures the best candidates afresh"));
         let baseline = ("-O3", self.baseline);
-        let comparison =
-            self.measure(Some(node.id), [baseline, (&name, &linked)], self.time / 5)?;
+        let comparison = self.measure(
+            Some(node.id),
+            [baseline, (&name, &linked)],
+            2 * self.time / 5,
+        )?;
         evidence.compared_timing_runs = comparison.runs;
         evidence.rung = Some(Rung::HeldOut);
         self.ladder
@@ -191,7 +197,7 @@ impl Judge<'_> {
         let linked = Linked::candidate(self.builder, &node.candidate)?;
         let name = node.id.to_string();
         let pair = [(flags.as_str(), &user), (name.as_str(), &linked)];
-        let comparison = self.measure(Some(node.id), pair, self.time / 6);
+        let comparison = self.measure(Some(node.id), pair, self.time / 5);
         Ok(self.unless_rejected(comparison)?.map(|comparison| Claim {
             node: node.id,
             baseline: flags,
@@ -209,7 +215,7 @@ impl Judge<'_> {
             let native = Linked::baseline(self.builder, &flags)?;
             let name = flags.join(" ");
             let pair = [("-O3", self.baseline), (name.as_str(), &native)];
-            let comparison = self.measure(None, pair, self.time / 6);
+            let comparison = self.measure(None, pair, self.time / 5);
             if let Some(comparison) = self.unless_rejected(comparison)? {
                 return Ok(Some(comparison));
             }
@@ -287,14 +293,33 @@ fn not_faster(comparison: &Comparison) -> String {
     format!("{verdict} when measured afresh: {ratio:.3}x ({low:.3} to {high:.3}){slower}")
 }
 
-/// The best of the search, with or without code for this host.
+/// The best of the search, with or without code for this host, each in its simplest form.
 fn finalists(tree: &Tree, host: bool) -> Vec<&Node> {
-    tree.ranked()
+    let mut finalists: Vec<&Node> = Vec::new();
+    for node in tree.ranked() {
+        let gained = node.speedup().is_some_and(|speedup| speedup >= LEAST_GAIN);
+        if node.id == NodeId::ROOT || node.candidate.recipe.host != host || !gained {
+            continue;
+        }
+        let simplest = simplest_form(tree, node);
+        if !finalists.iter().any(|finalist| finalist.id == simplest.id) {
+            finalists.push(simplest);
+        }
+    }
+    finalists.truncate(FINALISTS);
+    finalists
+}
+
+/// The first on the way to a node that has nearly all of its gain: what came after added changes, and chances to be wrong,
+/// for what may be noise.
+fn simplest_form<'t>(tree: &'t Tree, node: &'t Node) -> &'t Node {
+    let gain = |node: &Node| node.speedup().unwrap_or(1.0).ln();
+    tree.path(node.id)
         .into_iter()
-        .filter(|node| node.id != NodeId::ROOT && node.candidate.recipe.host == host)
-        .filter(|node| node.speedup().is_some_and(|speedup| speedup >= LEAST_GAIN))
-        .take(FINALISTS)
-        .collect()
+        .filter(|ancestor| ancestor.id != NodeId::ROOT)
+        .filter(|ancestor| ancestor.candidate.recipe.host == node.candidate.recipe.host)
+        .find(|ancestor| gain(ancestor) >= NEARLY_ALL * gain(node))
+        .unwrap_or(node)
 }
 
 /// What a candidate does wrong while it is timed is its own fault.
@@ -314,4 +339,37 @@ fn blame(error: SessionError) -> SessionError {
         reason: error.to_string(),
     };
     SessionError::Check(CheckError::Rejected(rejection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guides::testing::tree;
+
+    #[test]
+    fn the_simplest_with_nearly_all_of_the_gain_stands_for_what_came_after() {
+        let tree = tree(&[
+            (0, "a", 1.05),
+            (1, "a", 10.8),
+            (2, "a", 10.7),
+            (3, "a", 11.1),
+            (0, "b", 1.001),
+        ]);
+        let found: Vec<u32> = finalists(&tree, false)
+            .iter()
+            .map(|node| node.id.0)
+            .collect();
+        assert_eq!(found, [2, 1]);
+        assert!(finalists(&tree, true).is_empty());
+    }
+
+    #[test]
+    fn small_gains_are_not_given_away() {
+        let tree = tree(&[(0, "a", 1.02), (1, "a", 1.03)]);
+        let found: Vec<u32> = finalists(&tree, false)
+            .iter()
+            .map(|node| node.id.0)
+            .collect();
+        assert_eq!(found, [2, 1]);
+    }
 }

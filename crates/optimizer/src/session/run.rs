@@ -27,9 +27,9 @@ use crate::session::{
 use crate::tree::{Node, NodeId, Outcome, Tree};
 
 /// Share of the wall time that is kept for the last evidence and measurements.
-const CONCLUSION_SHARE: f64 = 0.35;
+const CONCLUSION_SHARE: f64 = 0.45;
 /// ... and the least that these are given, since a claim is worth nothing without them.
-const LEAST_CONCLUSION: Duration = Duration::from_secs(15);
+const LEAST_CONCLUSION: Duration = Duration::from_secs(20);
 /// Longest time for the self-check and for the measurement of noise, each.
 const FOUNDATION_TIME: Duration = Duration::from_secs(5);
 /// A noise floor above this share is worth a warning.
