@@ -2,6 +2,7 @@
 
 mod analysis;
 mod conclude;
+mod foundations;
 mod prepare;
 mod run;
 mod search;

@@ -4,25 +4,25 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use whittle_toolchain::measure::{Comparison, Verdict, Workload};
-use whittle_toolchain::tools::{SelfCheckOptions, Tool, Toolchain, self_check};
+use whittle_toolchain::measure::Comparison;
 
 use crate::agents::{self, Agent, AgentOptions, Proposal};
 use crate::archive::{MeasurementRecord, RunId};
 use crate::budget::{Budget, Ledger, Resource};
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::Ladder;
-use crate::evidence::reference::{Reference, ReferenceOptions};
+use crate::evidence::reference::Reference;
 use crate::guides::{self, Guide};
 use crate::inputs::{self, GatherProgress, InputOptions, Inputs};
 use crate::program::Program;
 use crate::report::{self, Report, Texts};
 use crate::session::conclude::{Examined, Judge};
-use crate::session::prepare::{Linked, Precision, compare, noise_floor, original, workloads};
+use crate::session::foundations::{lay_foundations, machine, reference, training};
+use crate::session::prepare::{Linked, original};
 use crate::session::search::Search;
 use crate::session::timing::SearchTimer;
 use crate::session::{
-    Conclusion, Event, Finished, Foundations, Machine, RunHeader, RunOptions, SessionError, Setup,
+    Conclusion, Event, Finished, Foundations, RunHeader, RunOptions, SessionError, Setup,
 };
 use crate::tree::{Node, NodeId, Outcome, Tree};
 
@@ -30,10 +30,6 @@ use crate::tree::{Node, NodeId, Outcome, Tree};
 const CONCLUSION_SHARE: f64 = 0.45;
 /// ... and the least that these are given, since a claim is worth nothing without them.
 const LEAST_CONCLUSION: Duration = Duration::from_secs(20);
-/// Longest time for the self-check and for the measurement of noise, each.
-const FOUNDATION_TIME: Duration = Duration::from_secs(5);
-/// A noise floor above this share is worth a warning.
-const LOUD: f64 = 0.1;
 /// What they are given when wall time has no limit.
 const USUAL_CONCLUSION: Duration = Duration::from_secs(120);
 
@@ -197,15 +193,6 @@ pub fn resume(
     remember_failure(setup, id, result)
 }
 
-/// The original as the reference of a run.
-fn reference(setup: &Setup, header: &RunHeader) -> Result<Reference, SessionError> {
-    let options = ReferenceOptions {
-        fp_tolerance: header.options.fp_tolerance,
-        ..ReferenceOptions::default()
-    };
-    Ok(Reference::new(&setup.toolchain, &header.program)?.with_options(options))
-}
-
 /// A failed run says in the store why; an interrupted one stays open.
 fn remember_failure(
     setup: &mut Setup,
@@ -341,83 +328,6 @@ fn go_on(
     )
 }
 
-/// The runs that an execution profile is made of: none that the result is measured or tested by.
-fn training(inputs: &Inputs) -> Result<Vec<Workload>, SessionError> {
-    let mut training = workloads(&inputs.visible)?;
-    training.extend(workloads(&inputs.search_timing)?);
-    Ok(training)
-}
-
-/// Self-check, noise, fitness, sandbox: what every number of the run stands on.
-fn lay_foundations(
-    toolchain: &Toolchain,
-    reference: &Reference,
-    builder: &Builder<'_>,
-    baseline: &Linked,
-    inputs: &Inputs,
-    options: &RunOptions,
-    observe: &mut dyn FnMut(Event<'_>),
-) -> Result<Foundations, SessionError> {
-    observe(Event::Stage(
-        "checks that its own way through the compiler is clang's",
-    ));
-    let mut check_options = SelfCheckOptions::new(options.seed, 0.0);
-    check_options.compare.time_limit = FOUNDATION_TIME;
-    let self_check = self_check(
-        toolchain,
-        &check_options,
-        &mut |_| ControlFlow::Continue(()),
-    )?;
-    let precision = Precision {
-        margin: options.margin,
-        noise: 0.0,
-        time_limit: FOUNDATION_TIME,
-        seed: options.seed,
-        confidence: 0.95,
-        tolerance: options.fp_tolerance,
-    };
-    let cases = &inputs.search_timing;
-    let noise = noise_floor(toolchain, baseline, cases, precision, observe)?;
-    let own = Linked::candidate(builder, &original(builder.program()))?;
-    if own.built.code != baseline.built.code {
-        let precision = Precision {
-            noise: noise.half_width,
-            ..precision
-        };
-        let pair = [("clang", baseline), ("step by step", &own)];
-        let Comparison {
-            verdict,
-            ratio,
-            interval: [low, high],
-            ..
-        } = compare(toolchain, pair, cases, precision, observe)?;
-        if matches!(verdict, Verdict::Faster | Verdict::Slower) {
-            return Err(SessionError::SelfCheck { ratio, low, high });
-        }
-        observe(Event::Warning(format!(
-            "step by step the compiler gives other code for this program, as fast ({ratio:.3}x, {low:.3} to {high:.3})"
-        )));
-    }
-    if noise.half_width > LOUD {
-        observe(Event::Warning(format!(
-            "times on this machine differ by up to {:.0} % without a reason: gains below that cannot be told",
-            100.0 * noise.half_width
-        )));
-    }
-    if reference.fitness().runs == 0 {
-        // A resumed run has its inputs from the store, and nothing was judged yet.
-        for case in &inputs.visible {
-            reference.judge(&case.as_raw())?;
-        }
-    }
-    Ok(Foundations {
-        fitness: reference.fitness(),
-        self_check,
-        noise,
-        sandbox: toolchain.sandbox().layers().clone(),
-    })
-}
-
 fn finish(
     setup: &mut Setup,
     id: &RunId,
@@ -518,30 +428,6 @@ fn unknown<'a>(
         kind,
         name: name.to_owned(),
         known,
-    }
-}
-
-/// The machine, as far as Linux tells.
-fn machine(setup: &Setup) -> Machine {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("model name"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        });
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-    Machine {
-        cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        kernel: kernel
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default(),
-        llvm: setup
-            .toolchain
-            .found()
-            .version(Tool::Clang)
-            .unwrap_or_default()
-            .to_owned(),
     }
 }
 
