@@ -85,7 +85,7 @@ fn after_kill_9_a_run_goes_on_and_after_ctrl_c_it_is_finished() {
         "--tests",
         "tests",
         "--budget-time",
-        "1h",
+        "3m",
         "--portable",
     ];
     let mut child = spawn(&place, &begin);
@@ -137,7 +137,7 @@ fn a_second_ctrl_c_ends_at_once_and_says_how_to_go_on() {
             "--tests",
             "tests",
             "--budget-time",
-            "1h",
+            "3m",
         ],
     );
     wait_for_candidates(&place, &mut child, 1);

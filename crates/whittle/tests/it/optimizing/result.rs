@@ -106,17 +106,24 @@ fn verification(place: &Place, report: &Value) {
     }]);
     place.write("prog.whittle/boast.json", boast.to_string());
     place.write("prog.whittle/inputs/visible/small.out", "something else\n");
-    let (code, _) =
-        failure(&mut place.command(&["verify", "prog.whittle/boast.json", "--time", "1s"]));
+    let verify = ["verify", "prog.whittle/boast.json", "--time", "1s"];
+    let (code, text) = failure(&mut place.command(&verify));
+    assert_eq!(code, 1, "a file that is not what the report says: {text}");
+    assert!(text.contains("small.out"), "{text}");
+
+    let cases = boast["inputs"]["cases"].as_array_mut().unwrap();
+    let case = cases
+        .iter_mut()
+        .find(|case| case["path"] == "inputs/visible/small")
+        .unwrap();
+    case["output_bytes"] = 15.into();
+    case["output_sha256"] =
+        "a1621be95040239ee14362c16e20510ddc20f527d772d823b2a1679b33f5cd74".into();
+    place.write("prog.whittle/boast.json", boast.to_string());
+    let (code, _) = failure(&mut place.command(&verify));
     assert_eq!(code, 6);
-    let mut again = place.command(&[
-        "verify",
-        "prog.whittle/boast.json",
-        "--time",
-        "1s",
-        "--json",
-    ]);
-    let verified: Value = serde_json::from_slice(&again.output().unwrap().stdout).unwrap();
+    let output = place.command(&verify).arg("--json").output().unwrap();
+    let verified: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(verified["claimed"][0], 50.0);
     assert!(verified["tests_passed"].as_u64() >= Some(3), "{verified}");
     assert!(
