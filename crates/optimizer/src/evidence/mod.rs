@@ -14,6 +14,9 @@ mod trial;
 mod variants;
 mod words;
 
+pub use build::BuildError;
+pub use ladder::CheckError;
+
 /// The rungs, from the lowest up. A candidate stands on a rung when it passed it and all below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -155,8 +155,8 @@ impl Default for InputOptions {
             timing_seconds: 0.1,
             visible: 10,
             held_out: 24,
-            search_timing: 3,
-            final_timing: 4,
+            search_timing: 2,
+            final_timing: 3,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::tree::{Node, NodeId, Outcome, Tree};
 
 /// Candidates of each kind that are considered for the result, the best of the search first. All of them share the
 /// chance of a false claim: see [`Judge::precision`].
-const FINALISTS: usize = 3;
+const FINALISTS: usize = 2;
 /// The least that a candidate must have gained in the search.
 const LEAST_GAIN: f64 = 1.005;
 

@@ -15,7 +15,7 @@ use crate::program::Program;
 use crate::session::{Event, SessionError};
 
 /// Link layouts under which results are measured.
-pub(crate) const LAYOUTS: u32 = 8;
+pub(crate) const LAYOUTS: u32 = 6;
 /// Longest single run when timing.
 const LONGEST: Duration = Duration::from_secs(60);
 

@@ -15,7 +15,7 @@ use crate::inputs::Case;
 
 /// Pairs of runs for every candidate, and for those that look as good as the best.
 const FIRST_PAIRS: usize = 2;
-const MORE_PAIRS: usize = 4;
+const MORE_PAIRS: usize = 2;
 /// A candidate this much slower than the best is not timed further.
 const HOPELESS: f64 = 0.85;
 /// One that comes this close to the best is timed more.

@@ -78,11 +78,10 @@ impl Comparing<'_> {
         for (look, &until) in looks.iter().enumerate() {
             while self.blocks < until * cells && !out_of_time {
                 let warm_up = self.blocks == 0;
-                for (position, (workload, layout)) in self.round(&mut order).into_iter().enumerate()
-                {
-                    // The first layout of the first round is measured with every workload, come what may.
+                for (workload, layout) in self.round(&mut order) {
+                    // The first round is completed, come what may: fewer layouts say nothing.
                     out_of_time = started.elapsed() >= self.options.time_limit;
-                    if out_of_time && !(warm_up && position < self.workloads.len()) {
+                    if out_of_time && !warm_up {
                         break;
                     }
                     if warm_up {
@@ -348,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn without_time_every_workload_is_still_measured_once() {
+    fn without_time_one_round_is_still_measured() {
         let found = compare(
             &CompareOptions {
                 time_limit: Duration::ZERO,
@@ -357,7 +356,7 @@ mod tests {
             &mut go_on,
         )
         .unwrap();
-        assert_eq!((found.blocks, found.verdict), (2, Verdict::Undecided));
+        assert_eq!((found.blocks, found.verdict), (6, Verdict::Faster));
         assert!(found.per_workload.iter().all(|w| w.baseline_seconds > 0.0));
     }
 

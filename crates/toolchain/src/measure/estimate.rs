@@ -151,7 +151,8 @@ impl Cells {
         })
     }
 
-    /// Half widths from resampling the blocks of each cell; `None` if no cell has two.
+    /// Half widths from resampling the blocks of each cell; `None` with less than two a cell on average: Student's t of one
+    /// or two degrees would say that nothing is known, whatever the layouts say.
     fn half_widths_by_block(
         &self,
         layouts: &[usize],
@@ -166,7 +167,7 @@ impl Cells {
         };
         let fewest = (0..self.workloads).map(blocks).min()?;
         let degrees = fewest - layouts.len();
-        if degrees == 0 {
+        if degrees < layouts.len() {
             return None;
         }
         let draw = |rng: &mut ChaCha8Rng| {

@@ -56,7 +56,7 @@ pub struct CompareOptions {
     pub noise_floor: f64,
     /// The comparison ends at a look where the interval of the log-ratio is at most this wide to either side.
     pub target_half_width: f64,
-    /// No block is started after this time, once every workload has been measured.
+    /// No block is started after this time, once every workload has been measured under every layout.
     pub time_limit: Duration,
     /// Seed of everything random: order of runs, environment, resampling.
     pub seed: u64,
