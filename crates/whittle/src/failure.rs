@@ -4,6 +4,7 @@ use std::io;
 
 use whittle_optimizer::archive::ArchiveError;
 use whittle_optimizer::evidence::reference::ReferenceError;
+use whittle_optimizer::evidence::{BuildError, CheckError};
 use whittle_optimizer::inputs::{DirectoryError, GeneratorError, InputError};
 use whittle_optimizer::program::ProgramError;
 use whittle_optimizer::report::OutputError;
@@ -79,13 +80,24 @@ fn of_session(error: &SessionError) -> u8 {
     match error {
         SessionError::Reference(error) => of_reference(error),
         SessionError::Inputs(error) => of_inputs(error),
-        SessionError::Tool(error) => of_tool(error),
+        SessionError::Tool(error) | SessionError::Build(BuildError::Tool(error)) => of_tool(error),
+        SessionError::Check(error) => of_check(error),
         SessionError::Measure(MeasureError::Scratch(_))
         | SessionError::Output(_)
         | SessionError::Io(_) => STORAGE,
         SessionError::Archive(error) => of_archive(error),
         SessionError::Unknown { .. } => USAGE,
         _ => FAILED,
+    }
+}
+
+fn of_check(error: &CheckError) -> u8 {
+    match error {
+        CheckError::Tool(error) => of_tool(error),
+        CheckError::Sandbox(error) => of_sandbox(error),
+        CheckError::Reference(error) => of_reference(error),
+        CheckError::Input(_) => STORAGE,
+        CheckError::Rejected(_) | CheckError::Cancelled => FAILED,
     }
 }
 
