@@ -81,6 +81,10 @@ impl Node {
     }
 }
 
+/// A candidate has to be this much faster than what it was made from to count as a success: about the noise of a quick
+/// timing.
+pub(crate) const SUCCESS: f64 = 1.005;
+
 /// All nodes of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
@@ -107,6 +111,13 @@ impl Tree {
     /// The node of this number.
     pub fn get(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.0 as usize)
+    }
+
+    /// By how much a node is faster than what it was made from, if it counts as a success.
+    pub fn gain_of(&self, node: &Node) -> Option<f64> {
+        let parent = node.parent.and_then(|parent| self.get(parent));
+        let gain = node.speedup()? / parent.and_then(Node::speedup)?;
+        (gain > SUCCESS).then_some(gain)
     }
 
     /// Nodes made directly from this one.

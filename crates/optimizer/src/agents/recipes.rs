@@ -12,11 +12,8 @@ use whittle_toolchain::tools::{Tool, Toolchain};
 
 use crate::agents::{Proposal, TurnEnded, Workbench};
 use crate::candidate::{Candidate, Recipe};
-use crate::tree::{Node, Tree};
+use crate::tree::{Node, SUCCESS, Tree};
 
-/// A candidate has to be this much faster than what it was made from to count as a success: about the noise of a quick
-/// timing.
-const SUCCESS: f64 = 1.005;
 /// Candidates that are timed in a turn.
 const TIMED: usize = 3;
 /// Candidates that are proposed in a turn, those that come to nothing included: they cost little.
@@ -42,7 +39,7 @@ pub(super) fn turn(
         };
         timed += usize::from(node.speedup().is_some());
         // Whether to go on from a success is the guide's choice.
-        if is_success(node, bench.tree()) || timed == TIMED {
+        if bench.tree().gain_of(node).is_some() || timed == TIMED {
             break;
         }
     }
@@ -79,7 +76,7 @@ impl Experience {
     pub(super) fn of(tree: &Tree, agent: &str) -> Self {
         let mut counts: BTreeMap<String, [f64; 2]> = BTreeMap::new();
         for node in tree.nodes().iter().filter(|node| node.agent == agent) {
-            let paid = is_success(node, tree);
+            let paid = tree.gain_of(node).is_some();
             for change in Note::of(node).changes {
                 let [successes, failures] = counts.entry(change).or_default();
                 *(if paid { successes } else { failures }) += 1.0;
@@ -95,15 +92,6 @@ impl Experience {
         Beta::new(1.0 + successes, 1.0 + failures + RANK * rank as f64)
             .map_or(0.0, |beta| beta.sample(random))
     }
-}
-
-/// Whether a node is faster than what it was made from.
-fn is_success(node: &Node, tree: &Tree) -> bool {
-    let parent = node
-        .parent
-        .and_then(|parent| tree.get(parent))
-        .and_then(Node::speedup);
-    matches!((node.speedup(), parent), (Some(new), Some(old)) if new > old * SUCCESS)
 }
 
 /// Whether nobody has tried this yet.

@@ -16,9 +16,6 @@ pub(super) const ENTRY: GuideEntry = GuideEntry {
 /// Nodes of each kind (portable, for this host) that are considered, the fastest of the search. The original is always
 /// among them.
 const NODES: usize = 5;
-/// A candidate has to be this much faster than what it was made from to count as a success: about the noise of a quick
-/// timing.
-const SUCCESS: f64 = 1.005;
 /// What an agent's record elsewhere in the tree is worth at a node where it has not been.
 const TRANSFER: f64 = 0.3;
 /// The gain expected of a success before there was any.
@@ -39,16 +36,12 @@ impl Record {
     fn of<'t>(children: impl Iterator<Item = &'t Node>, tree: &Tree) -> Self {
         let mut record = Self::default();
         for child in children {
-            let parent = child
-                .parent
-                .and_then(|parent| tree.get(parent))
-                .and_then(Node::speedup);
-            match (child.speedup(), parent) {
-                (Some(speedup), Some(parent)) if speedup > parent * SUCCESS => {
+            match tree.gain_of(child) {
+                Some(gain) => {
                     record.successes += 1.0;
-                    record.gain += (speedup / parent).ln();
+                    record.gain += gain.ln();
                 }
-                _ => record.failures += 1.0,
+                None => record.failures += 1.0,
             }
         }
         record
