@@ -112,7 +112,7 @@ pub fn compare_accepting(
 }
 
 /// An error unless the outcome is the expected one.
-pub(super) fn agree(
+fn agree(
     arm: &str,
     workload: &Workload,
     expected: &Outcome,

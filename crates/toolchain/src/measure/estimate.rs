@@ -26,7 +26,7 @@ const RESAMPLES: usize = 500;
 const UNKNOWN: f64 = 10.0;
 
 /// No clock tells shorter times apart; keeps a time of zero from becoming an infinite ratio.
-pub(super) const SHORTEST: f64 = 1e-9;
+const SHORTEST: f64 = 1e-9;
 
 /// The log-ratio of a block, baseline over candidate.
 pub(super) fn block_log_ratio(baseline: [f64; 2], candidate: [f64; 2]) -> f64 {

@@ -13,7 +13,6 @@ mod error;
 mod estimate;
 mod looks;
 mod noise;
-mod quick;
 mod run;
 #[cfg(test)]
 mod simulation;
@@ -26,8 +25,7 @@ pub use compare::{Accept, compare, compare_accepting};
 pub use counts::{instruction_count, instruction_counts};
 pub use error::{Difference, MeasureError};
 pub use noise::{MachineNoise, machine_noise, noise_floor};
-pub use quick::{QuickOptions, QuickTime, QuickTimes, quick_time};
-pub use run::{environment, limits_from, program_job};
+pub use run::{environment, program_job};
 pub use types::{
     Arm, ArmName, CompareOptions, Comparison, NoiseFloor, Progress, Sample, Verdict, Workload,
     WorkloadComparison,

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 use rand::Rng;
 use sha2::{Digest, Sha256};
@@ -45,18 +44,6 @@ pub fn program_job(
         input: Some(workload.input.clone()),
         limits,
         ..Job::run(executable, directory)
-    }
-}
-
-/// Bounds for the runs of a candidate: `factor` times what the baseline took, at least a second, within `most`.
-pub fn limits_from(baseline: Duration, factor: f64, most: Limits) -> Limits {
-    let seconds = (baseline.as_secs_f64() * factor).max(1.0);
-    let bounded =
-        |most: Duration| Duration::try_from_secs_f64(seconds).map_or(most, |time| time.min(most));
-    Limits {
-        wall: bounded(most.wall),
-        cpu: bounded(most.cpu),
-        ..most
     }
 }
 
@@ -156,14 +143,6 @@ mod tests {
 
     use super::*;
 
-    const MOST: Limits = Limits {
-        wall: Duration::from_secs(10),
-        cpu: Duration::from_secs(5),
-        memory: Some(1 << 30),
-        processes: 64,
-        output: 1 << 20,
-    };
-
     #[test]
     fn environments_differ_in_the_length_of_their_padding_only() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
@@ -180,22 +159,6 @@ mod tests {
             .collect();
         assert!(lengths.iter().all(|&n| n < 4096));
         assert!(lengths.iter().any(|&n| n < 1000) && lengths.iter().any(|&n| n > 3000));
-    }
-
-    #[test]
-    fn limits_follow_the_baseline_within_bounds() {
-        let limits = |ms, factor| limits_from(Duration::from_millis(ms), factor, MOST);
-        assert_eq!(
-            limits(400, 10.0),
-            Limits {
-                wall: Duration::from_secs(4),
-                cpu: Duration::from_secs(4),
-                ..MOST
-            }
-        );
-        assert_eq!(limits(10, 10.0).wall, Duration::from_secs(1));
-        assert_eq!(limits(60_000, 10.0), MOST);
-        assert_eq!(limits(1000, f64::INFINITY), MOST);
     }
 
     #[test]

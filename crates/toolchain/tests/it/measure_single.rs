@@ -1,14 +1,14 @@
-//! Quick times, noise and instruction counts of real programs.
+//! Single runs, noise and instruction counts of real programs.
 
 use std::path::Path;
 use std::time::Duration;
 
-use whittle_toolchain::measure::{
-    Difference, MeasureError, QuickOptions, instruction_count, machine_noise, quick_time,
-};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use whittle_toolchain::measure::{MeasureError, instruction_count, machine_noise, program_job};
 use whittle_toolchain::sandbox::{End, Limits};
 
-use crate::measure::{Programs, WORK, limits, sandbox, workload};
+use crate::measure::{Programs, limits, sandbox, workload};
 
 #[test]
 fn the_program_sees_nothing_of_its_place_or_ours() {
@@ -25,70 +25,13 @@ fn the_program_sees_nothing_of_its_place_or_ours() {
             return strcmp(argv[0], "program") || variables != 2 || argc != 2;
         }"#;
     let nosy = programs.compile("nosy", nosy, &[]);
-    let options = QuickOptions {
-        repeats: 3,
-        give_up_above: 2.0,
-        seed: 0,
-        limits: limits(),
-    };
-    let found = quick_time(
-        &sandbox(),
-        "nosy",
-        &nosy,
-        &[workload("any", &["x"], "")],
-        &options,
-        None,
-    )
-    .unwrap();
-    assert_eq!(found.workloads[0].status, 0);
-}
-
-#[test]
-fn quick_times_give_up_on_what_is_hopeless() {
-    let programs = Programs::new();
-    let workloads = [
-        workload("first", &[], "10000"),
-        workload("second", &[], "10000"),
-    ];
-    let options = QuickOptions {
-        repeats: 3,
-        give_up_above: 2.0,
-        seed: 0,
-        limits: limits(),
-    };
-    let time = |factor, reference| {
-        quick_time(
-            &sandbox(),
-            "it",
-            &programs.work(factor),
-            &workloads,
-            &options,
-            reference,
-        )
-        .unwrap()
-    };
-    let reference = time(1, None);
-    assert!(!reference.gave_up && reference.workloads.len() == 2);
-    let slow = time(8, Some(&reference));
-    assert!(slow.gave_up && slow.workloads.len() == 1, "{slow:?}");
-    assert!(slow.ratio(&reference) < 0.5 && reference.ratio(&slow) > 2.0);
-
-    let other = programs.compile("other", &WORK.replace("%lu\\n", "%lx\\n"), &["-DFACTOR=1"]);
-    let found = quick_time(
-        &sandbox(),
-        "other",
-        &other,
-        &workloads,
-        &options,
-        Some(&reference),
-    );
-    assert!(matches!(
-        found,
-        Err(MeasureError::OutputsDiffer {
-            difference: Difference::Output,
-            ..
-        })
-    ));
+    let folder = tempfile::tempdir().unwrap();
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    for _ in 0..3 {
+        let any = workload("any", &["x"], "");
+        let job = program_job(&nosy, &any, folder.path(), limits(), &mut random);
+        assert_eq!(sandbox().run(&job).unwrap().end, End::Exited(0));
+    }
 }
 
 #[test]
