@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whittle_toolchain::measure::Workload;
 use whittle_toolchain::tools::{
-    Digest, Executable, Object, Profile, ToolError, Toolchain, Unit, normalized_assembly,
+    DEBUG_LINES, Digest, Executable, Object, Profile, Remark, ToolError, Toolchain, Unit,
+    normalized_assembly,
 };
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
@@ -149,10 +150,7 @@ impl<'a> Builder<'a> {
             return Ok(modules);
         }
         let pipeline = self.pipeline(recipe)?;
-        let mut flags = recipe.middle_end.clone();
-        if recipe.profile {
-            flags.push(self.profile()?.middle_end_flag());
-        }
+        let flags = self.middle_end_flags(recipe)?;
         for module in &mut modules {
             module.text = self
                 .toolchain
@@ -160,6 +158,32 @@ impl<'a> Builder<'a> {
                 .output;
         }
         Ok(modules)
+    }
+
+    /// The recipe's flags of the middle end, with the profile.
+    fn middle_end_flags(&self, recipe: &Recipe) -> Result<Vec<String>, ToolError> {
+        let mut flags = recipe.middle_end.clone();
+        if recipe.profile {
+            flags.push(self.profile()?.middle_end_flag());
+        }
+        Ok(flags)
+    }
+
+    /// What the passes have to say of a candidate in source.
+    pub(crate) fn remarks(&self, candidate: &Candidate) -> Result<Vec<Remark>, ToolError> {
+        let Candidate { artifact, recipe } = candidate;
+        let mut flags = self.front_end_flags(recipe)?;
+        flags.push(DEBUG_LINES.to_owned());
+        let (pipeline, middle_end) = (self.pipeline(recipe)?, self.middle_end_flags(recipe)?);
+        let mut remarks = Vec::new();
+        for module in self.front_end(&artifact.units, &flags)? {
+            remarks.extend(self.toolchain.optimization_remarks(
+                &module.text,
+                &pipeline,
+                &middle_end,
+            )?);
+        }
+        Ok(remarks)
     }
 
     /// The recipe's own pipeline, or clang's for its flags.

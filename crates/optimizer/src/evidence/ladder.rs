@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use whittle_toolchain::measure::Workload;
 use whittle_toolchain::sandbox::{AddressLayout, End, SandboxError, SealedInput};
 use whittle_toolchain::tools::{
     AliveOutcome, Executable, Sanitizer, SanitizerOutcome, Tool, ToolError, Toolchain,
@@ -90,7 +91,14 @@ impl<'a> Ladder<'a> {
     /// Rung 2: every visible test. Answers how many.
     pub(crate) fn visible_tests(&self, executable: &Executable) -> Result<usize, CheckError> {
         for case in &self.inputs.visible {
-            self.check(executable, case, Variation::default(), Rung::Tests)?;
+            let workload = case.workload()?;
+            self.check(
+                executable,
+                case,
+                &workload,
+                Variation::default(),
+                Rung::Tests,
+            )?;
         }
         Ok(self.inputs.visible.len())
     }
@@ -105,22 +113,25 @@ impl<'a> Ladder<'a> {
         evidence: &mut Evidence,
     ) -> Result<(), CheckError> {
         for case in &self.inputs.held_out {
-            self.check(executable, case, Variation::default(), Rung::HeldOut)?;
+            let workload = case.workload()?;
+            let plain = Variation::default();
+            self.check(executable, case, &workload, plain, Rung::HeldOut)?;
             evidence.held_out_tests += 1;
         }
         for case in self.inputs.visible.iter().chain(&self.inputs.held_out) {
+            let workload = case.workload()?;
             let fixed = Variation {
                 layout: AddressLayout::Fixed,
                 fill: None,
             };
-            self.check(executable, case, fixed, Rung::HeldOut)?;
+            self.check(executable, case, &workload, fixed, Rung::HeldOut)?;
             evidence.layouts += 1;
             for fill in FILLS {
                 let filled = Variation {
                     fill: Some(fill),
                     ..Variation::default()
                 };
-                self.check(executable, case, filled, Rung::HeldOut)?;
+                self.check(executable, case, &workload, filled, Rung::HeldOut)?;
                 evidence.memory_fills += 1;
             }
         }
@@ -209,16 +220,10 @@ impl<'a> Ladder<'a> {
         original: &Executable,
         raw: &RawCase,
     ) -> Result<bool, CheckError> {
-        let input = SealedInput::new(&raw.input)?;
+        let workload = raw.workload()?;
         let run = |program: &Executable, patience| {
             let plain = Variation::default();
-            self.runner.run(
-                &program.path,
-                &raw.arguments,
-                input.clone(),
-                patience,
-                plain,
-            )
+            self.runner.run(&program.path, &workload, patience, plain)
         };
         let first = run(original, FUZZ_PATIENCE)?;
         let End::Exited(status) = first.end else {
@@ -297,18 +302,13 @@ impl<'a> Ladder<'a> {
         &self,
         executable: &Executable,
         case: &Case,
+        workload: &Workload,
         variation: Variation,
         rung: Rung,
     ) -> Result<(), CheckError> {
         let patience = patience(self.reference.time_of(case));
-        let input = SealedInput::new(&case.input)?;
-        let finished = self.runner.run(
-            &executable.path,
-            &case.arguments,
-            input,
-            patience,
-            variation,
-        )?;
+        let program = &executable.path;
+        let finished = self.runner.run(program, workload, patience, variation)?;
         self.runner.judge(case, &finished, rung)
     }
 }

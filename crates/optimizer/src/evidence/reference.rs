@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use whittle_toolchain::measure::{Workload, program_job};
-use whittle_toolchain::sandbox::{AddressLayout, End, Finished, Limits, SandboxError, SealedInput};
+use whittle_toolchain::measure::Workload;
+use whittle_toolchain::sandbox::{AddressLayout, End, Finished, Limits, SandboxError};
 use whittle_toolchain::tools::{Digest, Executable, ToolError, Toolchain};
 
 use crate::evidence::compare::compare_text;
 pub use crate::evidence::fitness::Fitness;
 use crate::evidence::fitness::Tally;
+use crate::evidence::runner::Variation;
 use crate::evidence::trial::{LATE_RUNS, Trial, unfit};
 use crate::evidence::variants::Variants;
 use crate::evidence::words::{Imports, ended};
@@ -205,11 +206,7 @@ impl Reference {
     /// Runs the original under everything that could show that this input has no right answer.
     pub fn judge(&self, raw: &RawCase) -> Result<Judgement, ReferenceError> {
         let started = Instant::now();
-        let workload = Workload {
-            name: raw.name.clone(),
-            arguments: raw.arguments.clone(),
-            input: SealedInput::new(&raw.input)?,
-        };
+        let workload = raw.workload()?;
         let first = self.run_original(&workload, self.options.wall)?;
         let mut trial = Trial {
             workload,
@@ -286,25 +283,16 @@ impl Reference {
         fill: Option<u8>,
         limit: Duration,
     ) -> Result<Finished, ReferenceError> {
-        let limits = Limits {
-            wall: limit,
-            cpu: limit + Duration::from_secs(1),
-            ..Limits::RUN
-        };
+        let variation = Variation { layout, fill };
         let folder = self.folder.path();
-        let mut job = program_job(
+        // The lock is given back before the program runs.
+        let job = variation.job(
             executable,
             workload,
             folder,
-            limits,
+            limit,
             &mut self.state().random,
         );
-        job.layout = layout;
-        if let Some(fill) = fill {
-            let value = format!("glibc.malloc.perturb={fill}");
-            job.environment
-                .push(("GLIBC_TUNABLES".into(), value.into()));
-        }
         Ok(self.toolchain.sandbox().run(&job)?)
     }
 
@@ -335,18 +323,10 @@ impl Reference {
         }
         // What cannot be measured is given the time of the longest run.
         let longest = (self.options.wall, self.options.wall);
-        let Ok(input) = SealedInput::new(&case.input) else {
+        let Ok(workload) = case.workload() else {
             return longest;
         };
-        let (name, arguments) = (case.name.clone(), case.arguments.clone());
-        let run = self.run_original(
-            &Workload {
-                name,
-                arguments,
-                input,
-            },
-            self.options.wall,
-        );
+        let run = self.run_original(&workload, self.options.wall);
         let times = run.map_or(longest, |finished| {
             (finished.wall, finished.user + finished.system)
         });

@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
 
-use rand::SeedableRng as _;
+use rand::{Rng, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use whittle_toolchain::measure;
-use whittle_toolchain::sandbox::{AddressLayout, End, Finished, Job, Sandbox, SealedInput};
+use whittle_toolchain::measure::{Workload, program_job};
+use whittle_toolchain::sandbox::{AddressLayout, End, Finished, Job, Limits, Sandbox};
 
 use crate::evidence::compare::compare_outputs;
 use crate::evidence::ladder::CheckError;
@@ -21,6 +21,32 @@ pub(crate) struct Variation {
     pub(crate) layout: AddressLayout,
     /// The byte with which `malloc` fills memory.
     pub(crate) fill: Option<u8>,
+}
+
+impl Variation {
+    /// The job of such a run.
+    pub(crate) fn job(
+        self,
+        program: &Path,
+        workload: &Workload,
+        folder: &Path,
+        limit: Duration,
+        random: &mut impl Rng,
+    ) -> Job {
+        let limits = Limits {
+            wall: limit,
+            cpu: limit + Duration::from_secs(1),
+            ..Limits::RUN
+        };
+        let mut job = program_job(program, workload, folder, limits, random);
+        job.layout = self.layout;
+        if let Some(fill) = self.fill {
+            let value = format!("glibc.malloc.perturb={fill}");
+            job.environment
+                .push(("GLIBC_TUNABLES".into(), value.into()));
+        }
+        job
+    }
 }
 
 /// Runs programs and judges what comes out.
@@ -49,24 +75,12 @@ impl<'a> Runner<'a> {
     pub(crate) fn run(
         &self,
         program: &Path,
-        arguments: &[String],
-        input: SealedInput,
+        workload: &Workload,
         limit: Duration,
         variation: Variation,
     ) -> Result<Finished, CheckError> {
-        let mut job = Job::run(program, self.folder.path());
-        job.name = "program".into();
-        job.arguments = arguments.iter().map(Into::into).collect();
-        job.environment = measure::environment(&mut *self.random.borrow_mut());
-        if let Some(fill) = variation.fill {
-            let value = format!("glibc.malloc.perturb={fill}");
-            job.environment
-                .push(("GLIBC_TUNABLES".into(), value.into()));
-        }
-        job.input = Some(input);
-        job.layout = variation.layout;
-        job.limits.wall = limit;
-        job.limits.cpu = limit + Duration::from_secs(1);
+        let random = &mut *self.random.borrow_mut();
+        let job = variation.job(program, workload, self.folder.path(), limit, random);
         Ok(self.sandbox.run(&job)?)
     }
 

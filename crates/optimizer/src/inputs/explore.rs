@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
-use whittle_toolchain::measure::Workload;
-use whittle_toolchain::sandbox::{End, SealedInput};
+use whittle_toolchain::sandbox::End;
 use whittle_toolchain::tools::{Coverage, CoveragePoint, Digest, Executable, ToolError, Toolchain};
 
 use crate::evidence::parallel::in_order;
-use crate::evidence::reference::{Reference, ReferenceError, digest};
+use crate::evidence::reference::{Reference, digest};
 use crate::inputs::mutate::{Given, Mutator, Seed};
+use crate::inputs::workload;
 use crate::inputs::{Case, InputError};
 use crate::program::Program;
 
@@ -248,18 +248,6 @@ impl<'a> Explorer<'a> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-pub(crate) fn workload(
-    name: &str,
-    arguments: &[String],
-    input: &[u8],
-) -> Result<Workload, InputError> {
-    Ok(Workload {
-        name: name.to_owned(),
-        arguments: arguments.to_vec(),
-        input: SealedInput::new(input).map_err(ReferenceError::from)?,
-    })
 }
 
 pub(crate) fn seed(given: &Given) -> Seed {

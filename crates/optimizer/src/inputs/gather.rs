@@ -10,11 +10,12 @@ use whittle_toolchain::tools::{Digest, Toolchain};
 
 use crate::evidence::reference::{Judgement, Reference, ReferenceError, digest};
 use crate::inputs::command::Generator;
-use crate::inputs::explore::{Explorer, seed, stop_if, workload};
+use crate::inputs::explore::{Explorer, seed, stop_if};
 use crate::inputs::guesses::guesses;
 use crate::inputs::mutate::{Given, LARGEST_MUTANT, Mutator};
 use crate::inputs::select::{Known, given, select};
 use crate::inputs::source::Hints;
+use crate::inputs::workload;
 use crate::inputs::{
     Case, Dropped, GatherProgress, InputError, InputOptions, Inputs, Origin, RawCase, directory,
 };

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use whittle_toolchain::measure::Workload;
+use whittle_toolchain::sandbox::SealedInput;
 use whittle_toolchain::tools::ToolError;
 
 use crate::evidence::reference::ReferenceError;
@@ -41,7 +43,32 @@ pub struct Case {
     pub origin: Origin,
 }
 
+/// An input as the measurement and every run take it.
+pub(crate) fn workload(
+    name: &str,
+    arguments: &[String],
+    input: &[u8],
+) -> std::io::Result<Workload> {
+    Ok(Workload {
+        name: name.to_owned(),
+        arguments: arguments.to_vec(),
+        input: SealedInput::new(input)?,
+    })
+}
+
+impl RawCase {
+    /// See [`workload`].
+    pub(crate) fn workload(&self) -> std::io::Result<Workload> {
+        workload(&self.name, &self.arguments, &self.input)
+    }
+}
+
 impl Case {
+    /// See [`workload`].
+    pub(crate) fn workload(&self) -> std::io::Result<Workload> {
+        workload(&self.name, &self.arguments, &self.input)
+    }
+
     /// The same input, to be judged again.
     pub(crate) fn as_raw(&self) -> RawCase {
         RawCase {

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use whittle_toolchain::sandbox::End;
 
 use crate::evidence::reference::{Reference, quiet_seconds};
-use crate::inputs::explore::workload;
 use crate::inputs::gather::{Gatherer, built_in};
 use crate::inputs::growth::{Grown, Run, Wanted, between, grow, siblings};
 use crate::inputs::mutate::Given;
 use crate::inputs::select::{Known, Timing, given};
 use crate::inputs::shape::Shape;
+use crate::inputs::workload;
 use crate::inputs::{Case, InputError, Origin, RawCase};
 
 /// Runs shorter than this drown in the time that starting a process takes.

@@ -1,8 +1,11 @@
 //! What can be said of a node's code without running it.
 
-use whittle_toolchain::tools::{Toolchain, assembly_statistics, ir_statistics};
+use whittle_toolchain::tools::{Remark, RemarkKind, Toolchain, assembly_statistics, ir_statistics};
 
 use crate::evidence::build::Built;
+
+/// Remarks that are shown.
+const SHOWN: usize = 12;
 
 /// Statistics of the listings and what the machine model thinks of them, a line each.
 pub(crate) fn describe(toolchain: &Toolchain, built: &Built) -> String {
@@ -40,5 +43,15 @@ pub(crate) fn describe(toolchain: &Toolchain, built: &Built) -> String {
             counts.spills,
         ));
     }
+    lines.join("\n")
+}
+
+/// What the passes wanted and could not do, the first few of it.
+pub(crate) fn describe_remarks(remarks: &[Remark]) -> String {
+    let missed = remarks
+        .iter()
+        .filter(|remark| remark.kind == RemarkKind::Missed);
+    let mut lines = vec![format!("{} optimizations missed", missed.clone().count())];
+    lines.extend(missed.take(SHOWN).map(Remark::to_string));
     lines.join("\n")
 }

@@ -260,21 +260,19 @@ impl Judge<'_> {
         Ok(comparison)
     }
 
-    /// Instructions of original and candidate over the timing inputs, where they can be counted.
-    fn instructions(&mut self, linked: &Linked) -> Result<Option<[u64; 2]>, SessionError> {
-        let mut sums = [0, 0];
-        let workloads = crate::session::prepare::workloads(&self.inputs.final_timing)?;
-        // Counting is up to fifty times as slow as running: the first input has to stand for all.
-        for workload in workloads.iter().take(1) {
-            let programs = [self.baseline.plain(), linked.plain()];
-            for (sum, program) in sums.iter_mut().zip(programs) {
-                match instruction_counts(self.toolchain, &program.path, workload) {
-                    Some(count) => *sum += count,
-                    None => return Ok(None),
-                }
-            }
-        }
-        Ok(Some(sums))
+    /// Instructions of original and candidate on the first of the timing inputs, where they can be counted: counting is up
+    /// to fifty times as slow as running, so one has to stand for all.
+    fn instructions(&self, linked: &Linked) -> Result<Option<[u64; 2]>, SessionError> {
+        let Some(case) = self.inputs.final_timing.first() else {
+            return Ok(None);
+        };
+        let workload = case.workload()?;
+        let count =
+            |program: &Linked| instruction_counts(self.toolchain, &program.plain().path, &workload);
+        let [Some(original), Some(candidate)] = [count(self.baseline), count(linked)] else {
+            return Ok(None);
+        };
+        Ok(Some([original, candidate]))
     }
 }
 

@@ -6,6 +6,8 @@ mod foundations;
 mod prepare;
 mod run;
 mod search;
+#[cfg(test)]
+mod tests;
 mod timing;
 mod verify;
 
@@ -98,7 +100,7 @@ pub struct Claim {
     pub baseline: String,
     /// The comparison on inputs not seen in the search, under several link layouts.
     pub comparison: Comparison,
-    /// Instructions executed by baseline and node over the timing inputs (callgrind or perf), where they can be counted.
+    /// Instructions executed by baseline and node on the first of the timing inputs (callgrind), where they can be counted.
     pub instructions: Option<[u64; 2]>,
 }
 

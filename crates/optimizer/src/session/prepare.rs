@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use whittle_toolchain::measure::{self, Arm, CompareOptions, Comparison, NoiseFloor, Workload};
-use whittle_toolchain::sandbox::{Limits, SealedInput};
+use whittle_toolchain::sandbox::Limits;
 use whittle_toolchain::tools::{Executable, Toolchain};
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
@@ -77,17 +77,8 @@ impl Linked {
 }
 
 /// Cases as the measurement wants them.
-pub(crate) fn workloads(cases: &[Case]) -> Result<Vec<Workload>, SessionError> {
-    cases
-        .iter()
-        .map(|case| {
-            Ok(Workload {
-                name: case.name.clone(),
-                arguments: case.arguments.clone(),
-                input: SealedInput::new(&case.input)?,
-            })
-        })
-        .collect()
+pub(crate) fn workloads(cases: &[Case]) -> std::io::Result<Vec<Workload>> {
+    cases.iter().map(Case::workload).collect()
 }
 
 /// How things are compared in a run.
@@ -108,8 +99,7 @@ impl Precision {
             wall: LONGEST,
             cpu: LONGEST,
             memory: Some(4 << 30),
-            processes: 64,
-            output: 64 << 20,
+            ..Limits::RUN
         };
         CompareOptions {
             margin: self.margin,

@@ -89,12 +89,13 @@ pub fn examine(
 }
 
 /// The two steps in which kinds of runs differ.
-struct Steps<'s> {
-    search: &'s mut dyn FnMut(&mut Search<'_>) -> Result<(), SessionError>,
-    conclude: &'s mut dyn FnMut(&mut Judge<'_>, &Tree) -> Result<Conclusion, SessionError>,
+pub(crate) struct Steps<'s> {
+    pub(crate) search: &'s mut dyn FnMut(&mut Search<'_>) -> Result<(), SessionError>,
+    pub(crate) conclude:
+        &'s mut dyn FnMut(&mut Judge<'_>, &Tree) -> Result<Conclusion, SessionError>,
 }
 
-fn begin(
+pub(crate) fn begin(
     setup: &mut Setup,
     program: Program,
     options: RunOptions,

@@ -18,6 +18,7 @@ use crate::evidence::{Rejection, RejectionKind, Rung};
 use crate::guides::{Action, Guide, View};
 use crate::inputs::fuzz::Fuzzer;
 use crate::program::Program;
+use crate::session::analysis;
 use crate::session::timing::{SearchTimer, Timed};
 use crate::session::{Event, SessionError};
 use crate::tree::{Node, NodeId, Outcome, Tree};
@@ -174,10 +175,17 @@ impl Search<'_> {
         let Some(found) = self.tree.get(node) else {
             return Ok(());
         };
-        let text = match self.builder.build(&found.candidate) {
-            Ok(built) => crate::session::analysis::describe(self.toolchain, &built),
+        let mut text = match self.builder.build(&found.candidate) {
+            Ok(built) => analysis::describe(self.toolchain, &built),
             Err(error) => error.to_string(),
         };
+        if found.candidate.artifact.level == Level::Source {
+            text += "\n";
+            text += &match self.builder.remarks(&found.candidate) {
+                Ok(remarks) => analysis::describe_remarks(&remarks),
+                Err(error) => error.to_string(),
+            };
+        }
         self.log(&format!("{node}: {text}"))
     }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use whittle_toolchain::sandbox::{Sandbox, SealedInput};
+use whittle_toolchain::measure::Workload;
+use whittle_toolchain::sandbox::Sandbox;
 use whittle_toolchain::tools::Executable;
 
 use crate::evidence::Rung;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::runner::{Runner, Variation};
 use crate::inputs::Case;
+use crate::session::prepare::workloads;
 
 /// Pairs of runs for every candidate, and for those that look as good as the best.
 const FIRST_PAIRS: usize = 2;
@@ -43,7 +45,7 @@ pub(crate) struct SearchTimer<'a> {
     runner: Runner<'a>,
     original: Executable,
     cases: &'a [Case],
-    inputs: Vec<SealedInput>,
+    workloads: Vec<Workload>,
     random: RefCell<ChaCha8Rng>,
 }
 
@@ -59,10 +61,7 @@ impl<'a> SearchTimer<'a> {
             runner: Runner::new(sandbox, tolerance, seed)?,
             original,
             cases,
-            inputs: cases
-                .iter()
-                .map(|case| SealedInput::new(&case.input))
-                .collect::<std::io::Result<_>>()?,
+            workloads: workloads(cases)?,
             random: RefCell::new(ChaCha8Rng::seed_from_u64(seed)),
         })
     }
@@ -94,8 +93,7 @@ impl<'a> SearchTimer<'a> {
                     let case = &self.cases[index];
                     let finished = self.runner.run(
                         &program.path,
-                        &case.arguments,
-                        self.inputs[index].clone(),
+                        &self.workloads[index],
                         limit.max(LEAST_PATIENCE),
                         Variation::default(),
                     )?;

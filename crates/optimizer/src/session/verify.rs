@@ -79,15 +79,8 @@ pub fn verify(
     observe(Event::Stage("runs the tests"));
     let runner = Runner::new(toolchain.sandbox(), folder.report.options.fp_tolerance, 1)?;
     for case in folder.cases(&[wire::CaseList::Visible, wire::CaseList::HeldOut])? {
-        let input = whittle_toolchain::sandbox::SealedInput::new(&case.input)?;
-        let plain = Variation::default();
-        let finished = runner.run(
-            &linked.plain().path,
-            &case.arguments,
-            input,
-            PATIENCE,
-            plain,
-        )?;
+        let (program, plain) = (&linked.plain().path, Variation::default());
+        let finished = runner.run(program, &case.workload()?, PATIENCE, plain)?;
         match runner.judge(&case, &finished, Rung::HeldOut) {
             Ok(()) => verification.tests_passed += 1,
             Err(CheckError::Rejected(rejection)) => verification.problems.push(rejection.reason),
