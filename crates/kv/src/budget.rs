@@ -114,23 +114,28 @@ fn exact(
     check_density(weights.iter().sum())?;
     let layers = weights.len();
     let total = exact_total(alpha, layers, len);
-    let share = |fraction: f64| ((fraction * len as f64) as usize).max(1);
-    let least = share(LEAST_SHARE);
-    let floor = share(alpha * options.layer_floor);
+    let least = ((LEAST_SHARE * len as f64) as usize).max(1);
+    // The floors share one total: if each layer's were rounded by itself, a larger budget could lift them all at once
+    // and take more from the heavy layers than it brings.
+    let floors = equal_shares(&weights, (options.layer_floor * total as f64) as usize);
+    let least = |window: usize| -> Vec<usize> {
+        let at_least = |floor: &usize| least.max(floor.saturating_sub(window));
+        floors.iter().map(at_least).collect()
+    };
     Ok(match options.window {
         WindowReading::Shared => {
             let window = ((len as f64 * alpha * WINDOW_SHARE) as usize).max(1);
             apportion(
                 &weights,
                 total - layers * window,
-                least.max(floor.saturating_sub(window)),
+                &least(window),
                 len - window,
             )
             .into_iter()
             .map(|scored| LayerBudget { scored, window })
             .collect()
         }
-        WindowReading::PerLayer => apportion(&weights, total, least.max(floor), len)
+        WindowReading::PerLayer => apportion(&weights, total, &least(0), len)
             .into_iter()
             .map(|kept| {
                 let window = ((kept as f64 * WINDOW_SHARE) as usize).max(1);
@@ -157,26 +162,28 @@ fn check_density(sum: f64) -> Result<(), PlanError> {
     }
 }
 
-/// Shares out `total` units in proportion to `weights`, every share within `least..=most` and their sum exactly `total`
-/// (limited to what `most` allows): water-filling, rounded by Webster's rule. If `total` is too small for `least`
-/// everywhere, the shares are equal up to one. A larger total never makes a share smaller.
+/// Shares out `total` units in proportion to `weights`, every share within its `least..=most` and their sum exactly
+/// `total` (limited to what `most` allows): water-filling, rounded by Webster's rule. If `total` is too small for
+/// `least` everywhere, the shares are equal up to one. A larger total never makes a share smaller.
 ///
 /// # Panics
-/// If there are no weights.
-pub fn apportion(weights: &[f64], total: usize, least: usize, most: usize) -> Vec<usize> {
+/// If there are no weights, or not as many in `least`.
+pub fn apportion(weights: &[f64], total: usize, least: &[usize], most: usize) -> Vec<usize> {
     let layers = weights.len();
+    assert_eq!(least.len(), layers, "a least share for every weight");
     let total = total.min(layers * most);
-    let least = least.min(most);
+    let least: Vec<usize> = least.iter().map(|least| *least.min(&most)).collect();
     let heaviest = weights.iter().copied().fold(0.0, f64::max);
     // A layer of weight zero takes what nobody else can: a vanishing weight has that effect.
     let weights: Vec<f64> = weights.iter().map(|w| (w / heaviest).max(1e-9)).collect();
-    if total <= layers * least {
+    if total <= least.iter().sum() {
         return equal_shares(&weights, total);
     }
     let shares = |level: f64| -> Vec<usize> {
         weights
             .iter()
-            .map(|w| ((level * w + 0.5) as usize).clamp(least, most))
+            .zip(&least)
+            .map(|(w, least)| ((level * w + 0.5) as usize).clamp(*least, most))
             .collect()
     };
     let (mut low, mut high) = (0.0, (most as f64 + 1.0) * 1e9);
@@ -280,31 +287,31 @@ mod tests {
 
     #[test]
     fn shares_follow_the_weights_and_meet_the_total() {
-        assert_eq!(apportion(&[1.0, 3.0], 40, 0, 100), [10, 30]);
-        assert_eq!(apportion(&[1.0, 1.0, 1.0], 10, 0, 100), [4, 3, 3]);
+        assert_eq!(apportion(&[1.0, 3.0], 40, &[0; 2], 100), [10, 30]);
+        assert_eq!(apportion(&[1.0, 1.0, 1.0], 10, &[0; 3], 100), [4, 3, 3]);
     }
 
     #[test]
     fn shares_are_rounded_to_the_nearest_not_down() {
         // Webster's rule; rounding down (Jefferson's) would favour the heaviest: 4, 2, 1.
-        assert_eq!(apportion(&[53.0, 24.0, 23.0], 7, 0, 100), [3, 2, 2]);
+        assert_eq!(apportion(&[53.0, 24.0, 23.0], 7, &[0; 3], 100), [3, 2, 2]);
     }
 
     #[test]
     fn what_a_full_layer_cannot_take_goes_to_the_others() {
         // In proportion: 5, 5, 90. The last takes 50, the others share the rest.
-        assert_eq!(apportion(&[1.0, 1.0, 18.0], 100, 0, 50), [25, 25, 50]);
+        assert_eq!(apportion(&[1.0, 1.0, 18.0], 100, &[0; 3], 50), [25, 25, 50]);
     }
 
     #[test]
     fn a_starved_layer_gets_the_least() {
-        assert_eq!(apportion(&[0.0, 1.0], 100, 7, 1000), [7, 93]);
-        assert_eq!(apportion(&[0.0, 1.0], 9, 7, 1000), [4, 5]);
+        assert_eq!(apportion(&[0.0, 1.0], 100, &[7; 2], 1000), [7, 93]);
+        assert_eq!(apportion(&[0.0, 1.0], 9, &[7; 2], 1000), [4, 5]);
     }
 
     #[test]
     fn a_total_above_the_capacity_fills_everything() {
-        assert_eq!(apportion(&[0.0, 1.0], 999, 1, 10), [10, 10]);
+        assert_eq!(apportion(&[0.0, 1.0], 999, &[1; 2], 10), [10, 10]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What holds for every plan, and the totals that exact mode promises.
 
 use proptest::prelude::*;
-use whittle_kv::budget::{apportion, exact_total};
+use whittle_kv::budget::{Weights, apportion, exact_total, vl_cache};
 use whittle_kv::select::top;
 use whittle_kv::{Plan, PolicyOptions, WindowReading, registry};
 
@@ -97,6 +97,27 @@ proptest! {
     }
 
     #[test]
+    fn with_a_window_per_layer_a_larger_budget_takes_from_no_layer(
+        sparsity in prop::collection::vec(0.0_f32..0.999, 1..40),
+        len in 1_usize..3000,
+        layer_floor in prop_oneof![0.0..=1.0, Just(0.75)],
+        alphas in prop::collection::vec(0.001..1.0, 2..20),
+    ) {
+        let options = PolicyOptions { layer_floor, window: WindowReading::PerLayer, ..PolicyOptions::default() };
+        // Also steps of one position, where rounding decides.
+        let step = 1.0 / (sparsity.len() * len) as f64;
+        let mut alphas: Vec<f64> = alphas.iter().flat_map(|a| (0..20).map(move |n| (a + f64::from(n) * step).min(1.0))).collect();
+        alphas.sort_by(f64::total_cmp);
+        let mut before = vec![0; sparsity.len()];
+        for alpha in alphas {
+            let budgets = vl_cache(Weights::Sparsity(&sparsity), len, alpha, &options).unwrap();
+            let kept: Vec<usize> = budgets.iter().map(|budget| budget.scored + budget.window).collect();
+            prop_assert!(before.iter().zip(&kept).all(|(before, kept)| before <= kept), "{before:?} {kept:?} at {alpha}");
+            before = kept;
+        }
+    }
+
+    #[test]
     fn retained_mass_is_what_the_kept_positions_received(recipe in recipe(), options in options()) {
         for entry in registry().iter().filter(|entry| entry.name != "full") {
             let policy = whittle_kv::policy(entry.name, &options).unwrap();
@@ -124,7 +145,8 @@ proptest! {
         most in 1_usize..500,
     ) {
         prop_assume!(weights.iter().sum::<f64>() > 0.0);
-        let shares = apportion(&weights, total, least, most);
+        let leasts = vec![least; weights.len()];
+        let shares = apportion(&weights, total, &leasts, most);
         let capacity = weights.len() * most;
         prop_assert_eq!(shares.iter().sum::<usize>(), total.min(capacity));
         prop_assert!(shares.iter().all(|share| *share <= most));
@@ -136,13 +158,13 @@ proptest! {
                 prop_assert!(shares[a] >= shares[b], "a heavier layer gets less: {shares:?} for {weights:?}");
             }
         }
-        let more = apportion(&weights, total + 1, least, most);
+        let more = apportion(&weights, total + 1, &leasts, most);
         prop_assert!(shares.iter().zip(&more).all(|(less, more)| less <= more), "{shares:?} {more:?}");
     }
 
     #[test]
     fn unclipped_shares_are_in_proportion(weights in prop::collection::vec(0.1_f64..1.0, 1..40), total in 0_usize..20_000) {
-        let shares = apportion(&weights, total, 0, usize::MAX / 1000);
+        let shares = apportion(&weights, total, &vec![0; weights.len()], usize::MAX / 1000);
         let sum: f64 = weights.iter().sum();
         for (share, weight) in shares.iter().zip(&weights) {
             // Webster's rule may miss the exact quota by more than one only for many very unequal weights.
