@@ -19,9 +19,11 @@ mod elementwise;
 mod error;
 mod isa;
 mod matmul;
+pub mod measure;
 pub mod mmap;
 mod outer;
 mod rotary;
+mod scratch;
 mod shared;
 mod threads;
 mod types;
@@ -29,6 +31,7 @@ mod types;
 pub use error::KernelError;
 pub use half::{bf16, f16};
 pub use isa::Isa;
+pub use matmul::{PackedMatrix, Product};
 pub use rotary::{Rotary, RotaryScaling};
 pub use threads::{set_threads, threads};
 pub use types::{
@@ -87,30 +90,60 @@ impl Kernels {
         self.isa
     }
 
+    /// Copies a weight matrix into the order in which [`Kernels::matmul`] reads it. Fails if memory is missing.
+    pub fn pack(&self, w: Matrix) -> Result<PackedMatrix, KernelError> {
+        PackedMatrix::new(self.isa, w)
+    }
+
     /// `out` [m, w.rows] = `x` [m, w.cols] * w transposed + `bias` [w.rows].
     ///
     /// m follows from the length of `x`; few rows read the weights at memory speed. The bf16 path rounds `x` to bf16
-    /// when the weights are bf16 and m is 128 or more; all others compute in f32.
+    /// when the weights are bf16; all others compute in f32. Every row's result is the same however many other rows
+    /// there are, and however many threads.
     ///
     /// # Panics
-    /// If the lengths disagree.
-    pub fn matmul(&self, out: &mut [f32], x: &[f32], w: Matrix, bias: Option<&[f32]>) {
-        let (n, k) = (w.rows(), w.cols());
+    /// If the lengths disagree, or if `w` was packed for another path.
+    pub fn matmul(&self, out: &mut [f32], x: &[f32], w: &PackedMatrix, bias: Option<&[f32]>) {
+        self.matmul_all(x, &mut [Product { out, w, bias }]);
+    }
+
+    /// Several products of the same `x`: as [`Kernels::matmul`] for each of them, but `x` is prepared once, and threads
+    /// go on from one product to the next.
+    ///
+    /// # Panics
+    /// As [`Kernels::matmul`].
+    pub fn matmul_all(&self, x: &[f32], products: &mut [Product]) {
+        let Some(first) = products.first() else {
+            return;
+        };
+        let k = first.w.cols();
         assert!(
             k > 0 && x.len().is_multiple_of(k),
             "x holds rows of {k}, found {}",
             x.len()
         );
-        assert_eq!(out.len(), x.len() / k * n, "out is [{}, {n}]", x.len() / k);
-        if let Some(bias) = bias {
-            assert_eq!(bias.len(), n, "one bias for each output feature");
-        }
-        if out.is_empty() {
-            return;
+        let m = x.len() / k;
+        for Product { out, w, bias } in products.iter() {
+            let n = w.rows();
+            assert_eq!(
+                w.isa(),
+                self.isa,
+                "the weights were packed for another path"
+            );
+            assert_eq!(w.cols(), k, "all weights have the columns of x");
+            assert_eq!(out.len(), m * n, "out is [{m}, {n}]");
+            if let Some(bias) = bias {
+                assert_eq!(bias.len(), n, "one bias for each output feature");
+            }
         }
         match self.isa {
-            Isa::Scalar => scalar::matmul(out, x, w, bias),
-            isa => matmul::matmul(isa, out, x, w, bias),
+            _ if m == 0 => {}
+            Isa::Scalar => {
+                for Product { out, w, bias } in products {
+                    scalar::matmul(out, x, w.plain(), *bias);
+                }
+            }
+            isa => matmul::matmul(isa, x, k, products),
         }
     }
 
@@ -251,9 +284,11 @@ impl Kernels {
         }
     }
 
-    /// Attention of one query row over all keys; each KV head has a length of its own, as compression leaves it.
+    /// Attention of one query row per sequence over all its keys; each KV head has a length of its own, as compression
+    /// leaves it.
     ///
-    /// `q` and `out` are [query heads, dim]. A head without keys gets zeros.
+    /// `q` and `out` are [sequences, query heads, dim], `kv` holds the KV heads of the first sequence, then those of the
+    /// second, and so on. A head without keys gets zeros. Every sequence's result is the one that it gets alone.
     ///
     /// # Panics
     /// If the shapes disagree.
@@ -265,11 +300,25 @@ impl Kernels {
         heads: Heads,
         scale: f32,
     ) {
-        let rows = check_attention(q, kv, heads);
-        assert_eq!(rows, 1, "decode attention takes one query row");
+        let row = heads.query * heads.dim;
+        assert!(
+            row > 0 && q.len().is_multiple_of(row),
+            "q holds rows of {row}, found {}",
+            q.len()
+        );
+        let sequences = q.len() / row;
+        assert_eq!(kv.len(), sequences * heads.kv, "one view for each KV head of each sequence");
+        for kv in kv.chunks_exact(heads.kv.max(1)) {
+            heads.check(kv);
+        }
         assert_eq!(out.len(), q.len(), "out has the shape of q");
         match self.isa {
-            Isa::Scalar => scalar::decode_attention(out, q, kv, heads, scale),
+            Isa::Scalar => {
+                let rows = out.chunks_exact_mut(row).zip(q.chunks_exact(row));
+                for ((out, q), kv) in rows.zip(kv.chunks_exact(heads.kv)) {
+                    scalar::decode_attention(out, q, kv, heads, scale);
+                }
+            }
             isa => attention::decode_attention(isa, out, q, kv, heads, scale),
         }
     }

@@ -5,6 +5,10 @@ use std::path::Path;
 
 use crate::KernelError;
 
+/// Memory is given back in multiples of this many bytes.
+#[cfg(target_os = "linux")]
+const SYSTEM_PAGE: usize = 1 << 16;
+
 /// A file mapped read-only.
 ///
 /// The file must not be changed or truncated while it is mapped; that is the usual contract of mapped checkpoints.
@@ -35,6 +39,31 @@ impl MappedFile {
         Ok(Self { map: Some(map) })
     }
 
+    /// Says that some of the bytes will not be read soon: what they take of this process's memory is given back. They
+    /// can still be read, from the file.
+    pub fn release(&self, bytes: std::ops::Range<usize>) {
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &self.map {
+            // Whole pages only: their neighbours may be in use.
+            let start = bytes.start.next_multiple_of(SYSTEM_PAGE);
+            let end = bytes.end.min(map.len()) / SYSTEM_PAGE * SYSTEM_PAGE;
+            if start < end {
+                // SAFETY: the mapping is read-only and never written, so that pages read again hold the same bytes.
+                let advised = unsafe {
+                    map.unchecked_advise_range(
+                        memmap2::UncheckedAdvice::DontNeed,
+                        start,
+                        end - start,
+                    )
+                };
+                // A refusal costs memory only.
+                let _ = advised;
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+    }
+
     /// The file's bytes.
     pub fn bytes(&self) -> &[u8] {
         self.map.as_deref().unwrap_or(&[])
@@ -49,34 +78,64 @@ impl std::ops::Deref for MappedFile {
     }
 }
 
+/// Bytes of a huge page on most systems.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// Zeroed memory of its own mapping, aligned to a page.
 ///
 /// Pages become resident when they are first written, and all of them go back to the system on drop, which memory from
 /// the general allocator does not promise.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AnonymousMap {
     map: Option<memmap2::MmapMut>,
+    /// Bytes of the mapping that lie in front.
+    front: usize,
+    len: usize,
 }
 
 impl AnonymousMap {
     /// `bytes` zeroed bytes.
     pub fn new(bytes: usize) -> Result<Self, KernelError> {
         if bytes == 0 {
-            return Ok(Self { map: None });
+            return Ok(Self::default());
         }
         let map = memmap2::MmapMut::map_anon(bytes)
             .map_err(|source| KernelError::MapMemory { bytes, source })?;
-        Ok(Self { map: Some(map) })
+        Ok(Self {
+            map: Some(map),
+            front: 0,
+            len: bytes,
+        })
+    }
+
+    /// `bytes` zeroed bytes for data that is read over and over: large ones in huge pages where the system has them, as
+    /// otherwise looking up addresses limits the speed of reading.
+    pub fn huge(bytes: usize) -> Result<Self, KernelError> {
+        if bytes < HUGE_PAGE {
+            return Self::new(bytes);
+        }
+        // Only whole huge pages at their own alignment count; the rest of the mapping is never touched.
+        let mut map = Self::new(bytes.saturating_add(HUGE_PAGE))?;
+        map.front = map.bytes().as_ptr().align_offset(HUGE_PAGE).min(HUGE_PAGE);
+        map.len = bytes;
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &map.map {
+            // A refusal costs speed only.
+            let _ = map.advise(memmap2::Advice::HugePage);
+        }
+        Ok(map)
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or(&[])
+        let map = self.map.as_deref().unwrap_or(&[]);
+        &map[self.front..self.front + self.len]
     }
 
     /// The bytes, to be written.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        self.map.as_deref_mut().unwrap_or(&mut [])
+        let map = self.map.as_deref_mut().unwrap_or(&mut []);
+        &mut map[self.front..self.front + self.len]
     }
 
     /// The memory as elements of a plain type (f32, f16, bf16, ...); a remainder too small for one is left out.

@@ -53,7 +53,7 @@ impl ClipTower {
         let embeddings = format!("{prefix}.embeddings");
         let kernel = [hidden, CHANNELS, config.patch_size, config.patch_size];
         let patch_embedding =
-            Linear::load_convolution(checkpoint, &format!("{embeddings}.patch_embedding"), kernel)?;
+            Linear::load_convolution(checkpoint, kernels, &format!("{embeddings}.patch_embedding"), kernel)?;
         let mut class_row = vector(
             checkpoint,
             &format!("{embeddings}.class_embedding"),
@@ -72,6 +72,7 @@ impl ClipTower {
             .map(|layer| {
                 Block::load(
                     checkpoint,
+                    kernels,
                     &format!("{prefix}.encoder.layers.{layer}"),
                     config,
                 )
@@ -208,6 +209,7 @@ struct Block {
 impl Block {
     fn load(
         checkpoint: &Checkpoint,
+        kernels: Kernels,
         prefix: &str,
         config: &ClipConfig,
     ) -> Result<Self, ModelError> {
@@ -215,6 +217,7 @@ impl Block {
         let linear = |name: &str, outputs, inputs| {
             Linear::load(
                 checkpoint,
+                kernels,
                 &format!("{prefix}.{name}"),
                 outputs,
                 inputs,

@@ -1,6 +1,6 @@
 //! The layers that vision towers and decoders are made of: weights plus the kernel call that applies them.
 
-use whittle_kernels::{DType, Elements, Kernels, Matrix};
+use whittle_kernels::{DType, Elements, Kernels, PackedMatrix, Product};
 
 use crate::checkpoint::{Checkpoint, Weight};
 use crate::error::ModelError;
@@ -44,13 +44,6 @@ impl Table {
         self.weight.elements()
     }
 
-    pub(crate) fn matrix(&self) -> Matrix<'_> {
-        match Matrix::new(self.weight.elements(), self.rows, self.columns) {
-            Ok(matrix) => matrix,
-            Err(_) => unreachable!("the matrix was built once already, in `new`"),
-        }
-    }
-
     /// Row `index` as f32. Panics if there is no such row.
     pub(crate) fn row(&self, index: usize, out: &mut [f32]) {
         self.elements()
@@ -59,9 +52,9 @@ impl Table {
     }
 }
 
-/// `x W^T + b`.
+/// `x W^T + b`, the weights packed for the kernels.
 pub(crate) struct Linear {
-    table: Table,
+    weight: PackedMatrix,
     bias: Option<Vec<f32>>,
 }
 
@@ -69,45 +62,77 @@ impl Linear {
     /// `{name}.weight` `[outputs, inputs]` and, if there is to be one, `{name}.bias` `[outputs]`.
     pub(crate) fn load(
         checkpoint: &Checkpoint,
+        kernels: Kernels,
         name: &str,
         outputs: usize,
         inputs: usize,
         bias: bool,
     ) -> Result<Self, ModelError> {
-        let table = Table::load(checkpoint, &format!("{name}.weight"), outputs, inputs)?;
+        let weight = checkpoint.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
         let bias = bias
             .then(|| vector(checkpoint, &format!("{name}.bias"), &[outputs]))
             .transpose()?;
-        Ok(Self { table, bias })
+        Ok(Self {
+            weight: pack(kernels, &weight)?,
+            bias,
+        })
     }
 
     /// A convolution whose stride is its kernel, `{name}.weight` `[outputs, channels, height, width]`, without bias: a
     /// linear layer over patches.
     pub(crate) fn load_convolution(
         checkpoint: &Checkpoint,
+        kernels: Kernels,
         name: &str,
         kernel: [usize; 4],
     ) -> Result<Self, ModelError> {
-        let table = Table::new(checkpoint.tensor(&format!("{name}.weight"), &kernel)?)?;
-        Ok(Self { table, bias: None })
+        let weight = checkpoint.tensor(&format!("{name}.weight"), &kernel)?;
+        Ok(Self {
+            weight: pack(kernels, &weight)?,
+            bias: None,
+        })
+    }
+
+    /// The output head that shares the weights of an embedding.
+    pub(crate) fn tied(kernels: Kernels, table: &Table) -> Result<Self, ModelError> {
+        Ok(Self {
+            weight: pack(kernels, &table.weight)?,
+            bias: None,
+        })
     }
 
     pub(crate) fn dtype(&self) -> DType {
-        self.table.dtype()
+        self.weight.dtype()
     }
 
     pub(crate) fn inputs(&self) -> usize {
-        self.table.columns
+        self.weight.cols()
     }
 
     pub(crate) fn outputs(&self) -> usize {
-        self.table.rows
+        self.weight.rows()
     }
 
     /// `out` `[rows, outputs]` of `x` `[rows, inputs]`.
     pub(crate) fn apply(&self, kernels: Kernels, out: &mut [f32], x: &[f32]) {
-        kernels.matmul(out, x, self.table.matrix(), self.bias.as_deref());
+        kernels.matmul_all(x, &mut [self.product(out)]);
     }
+
+    /// The same, to be computed together with others of the same `x`.
+    pub(crate) fn product<'a>(&'a self, out: &'a mut [f32]) -> Product<'a> {
+        Product {
+            out,
+            w: &self.weight,
+            bias: self.bias.as_deref(),
+        }
+    }
+}
+
+/// Packs a weight and gives back what reading it took.
+fn pack(kernels: Kernels, weight: &Weight) -> Result<PackedMatrix, ModelError> {
+    let packed = kernels.pack(weight.matrix()?)?;
+    weight.release();
+    Ok(packed)
 }
 
 /// Root-mean-square norm with a weight.

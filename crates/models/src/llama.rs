@@ -78,8 +78,16 @@ impl Model for Llama {
     }
 
     fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
+        self.decode_batch(&[token], &mut [cache])
+    }
+
+    fn decode_batch(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut KvCache],
+    ) -> Result<Vec<f32>, ModelError> {
         self.decoder
-            .decode(token, cache)
+            .decode_batch(tokens, caches)
             .map_err(|error| self.assets.explain(error))
     }
 }

@@ -67,7 +67,12 @@ impl LlavaNext {
             selection,
             options.kernels,
         )?;
-        let projector = Projector::load(&checkpoint, tower.feature_width(), &config)?;
+        let projector = Projector::load(
+            &checkpoint,
+            options.kernels,
+            tower.feature_width(),
+            &config,
+        )?;
         let newline = vector(&checkpoint, "image_newline", &[config.text.hidden_size])?;
         let decoder = Decoder::load(&checkpoint, "language_model.", &config.text, options)?;
         let vision = VisionDescription {
@@ -266,8 +271,16 @@ impl Model for LlavaNext {
     }
 
     fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
+        self.decode_batch(&[token], &mut [cache])
+    }
+
+    fn decode_batch(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut KvCache],
+    ) -> Result<Vec<f32>, ModelError> {
         self.decoder
-            .decode(token, cache)
+            .decode_batch(tokens, caches)
             .map_err(|error| self.assets.explain(error))
     }
 }
@@ -275,6 +288,7 @@ impl Model for LlavaNext {
 impl Projector {
     fn load(
         checkpoint: &Checkpoint,
+        kernels: Kernels,
         inputs: usize,
         config: &LlavaNextConfig,
     ) -> Result<Self, ModelError> {
@@ -282,6 +296,7 @@ impl Projector {
         let linear = |name: &str, inputs| {
             Linear::load(
                 checkpoint,
+                kernels,
                 &format!("multi_modal_projector.{name}"),
                 hidden,
                 inputs,

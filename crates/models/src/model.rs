@@ -239,4 +239,35 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// The id is outside the vocabulary, the positions are used up, numbers are not finite, or memory is missing.
     fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError>;
+
+    /// [`Model::decode`] for several sequences at once, `tokens[i]` appended to `caches[i]`: logits
+    /// `[sequences, vocabulary]`. Each sequence gets the numbers that it gets alone, but the weights are read once for
+    /// all of them.
+    ///
+    /// # Errors
+    /// As [`Model::decode`], if any of the sequences fails; none has taken its token then.
+    ///
+    /// # Panics
+    /// If there are not as many tokens as caches.
+    fn decode_batch(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut KvCache],
+    ) -> Result<Vec<f32>, ModelError> {
+        assert_eq!(tokens.len(), caches.len(), "one token for each cache");
+        let before: Vec<usize> = caches.iter().map(|cache| cache.logical_len()).collect();
+        let mut logits = Vec::new();
+        for i in 0..tokens.len() {
+            match self.decode(tokens[i], caches[i]) {
+                Ok(of_one) => logits.extend(of_one),
+                Err(error) => {
+                    for (cache, len) in caches[..i].iter_mut().zip(before) {
+                        cache.truncate(len)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(logits)
+    }
 }

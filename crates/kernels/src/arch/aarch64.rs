@@ -26,6 +26,7 @@ pub(crate) unsafe fn run<O: Operation>(operation: O) -> O::Output {
 // operand, which proves that the CPU has the instructions (see the trait).
 impl Vector for F32x4 {
     const LANES: usize = 4;
+    const PANEL: usize = 4;
     const DOT_ROWS: usize = 6;
     const OUTER_ROWS: usize = 12;
 

@@ -110,10 +110,8 @@ pub(crate) fn has_fast_bf16_dot() -> bool {
 pub(crate) struct Layout {
     /// f32 lanes of a vector.
     pub(crate) lanes: usize,
-    /// [`Vector::DOT_ROWS`].
-    pub(crate) dot_rows: usize,
-    /// [`Vector::OUTER_ROWS`].
-    pub(crate) outer_rows: usize,
+    /// [`Vector::PANEL`].
+    pub(crate) panel: usize,
 }
 
 /// The register-block sizes of `isa`.
@@ -124,8 +122,7 @@ pub(crate) fn layout(isa: Isa) -> Layout {
         unsafe fn run<V: Vector>(self) -> Layout {
             Layout {
                 lanes: V::LANES,
-                dot_rows: V::DOT_ROWS,
-                outer_rows: V::OUTER_ROWS,
+                panel: V::PANEL,
             }
         }
     }

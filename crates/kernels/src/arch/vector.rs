@@ -9,6 +9,8 @@ use half::{bf16, f16};
 pub(crate) trait Vector: Copy {
     /// Number of lanes.
     const LANES: usize;
+    /// Vectors of a panel of packed weights.
+    const PANEL: usize;
     /// Rows of `x` in a register tile of dot products with four weight rows.
     const DOT_ROWS: usize;
     /// Rows in a register tile of outer products that is two vectors wide.

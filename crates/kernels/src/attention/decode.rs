@@ -4,8 +4,8 @@
 use rayon::prelude::*;
 
 use super::blocks::overlapping;
+use super::dot::dot_tile;
 use crate::arch::{self, Element, Operation, Vector, math};
-use crate::matmul::tile::dot_tile;
 use crate::{Elements, Heads, Isa, KvView};
 
 /// Keys that are scored before their values are mixed.

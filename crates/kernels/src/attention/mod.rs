@@ -2,6 +2,7 @@
 
 mod blocks;
 mod decode;
+mod dot;
 mod prefill;
 mod statistics;
 

@@ -111,6 +111,13 @@ impl Weight {
         Ok(Matrix::new(elements, rows, elements.len() / rows.max(1))?)
     }
 
+    /// Gives back the memory that reading took, where the elements can be read from their file again.
+    pub(crate) fn release(&self) {
+        if let Data::Mapped { file, bytes } = &self.data {
+            file.release(bytes.clone());
+        }
+    }
+
     /// All elements as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
         self.elements().to_f32_vec()

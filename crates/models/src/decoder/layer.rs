@@ -1,6 +1,8 @@
 //! One decoder layer: grouped-query attention and a gated MLP, an RMS norm in front of each.
 
-use whittle_kernels::{Activation, DType, Heads, Kernels, Mask, Rotary, RowStatistics};
+use whittle_kernels::{
+    Activation, DType, Heads, Kernels, KvView, Mask, Rotary, RowStatistics,
+};
 use whittle_kv::KvCache;
 
 use crate::checkpoint::Checkpoint;
@@ -30,22 +32,11 @@ impl Shared {
         (self.heads.dim as f32).sqrt().recip()
     }
 
-    fn rotate(&self, x: &mut [f32], heads: usize, first: usize) {
-        let rows = x.len() / (heads * self.heads.dim);
-        let positions: Vec<u32> = (first as u32..(first + rows) as u32).collect();
-        self.rotary.apply(x, heads, &positions);
-    }
 }
 
-/// A pass of some rows through the layers: the cache they go to, and buffers that the layers share.
-pub(super) struct Pass<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) cache: &'a mut KvCache,
-    buffers: Buffers,
-}
-
+/// Activations of a pass through the layers, which the layers share and passes reuse.
 #[derive(Default)]
-struct Buffers {
+pub(super) struct Buffers {
     normed: Vec<f32>,
     q: Vec<f32>,
     k: Vec<f32>,
@@ -62,17 +53,6 @@ fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
         buffer.resize(len, 0.0);
     }
     &mut buffer[..len]
-}
-
-impl<'a> Pass<'a> {
-    pub(super) fn new(shared: &'a Shared, cache: &'a mut KvCache) -> Self {
-        let buffers = Buffers::default();
-        Self {
-            shared,
-            cache,
-            buffers,
-        }
-    }
 }
 
 pub(super) struct Layer {
@@ -92,6 +72,7 @@ impl Layer {
     /// Takes the tensors of layer `index` below `prefix` out of a checkpoint.
     pub(super) fn load(
         checkpoint: &Checkpoint,
+        kernels: Kernels,
         prefix: &str,
         index: usize,
         config: &TextConfig,
@@ -102,11 +83,11 @@ impl Layer {
         let kv = config.kv_heads * config.head_dim;
         let attention = |name: &str, outputs, inputs| {
             let name = format!("{prefix}.self_attn.{name}");
-            Linear::load(checkpoint, &name, outputs, inputs, config.attention_bias)
+            Linear::load(checkpoint, kernels, &name, outputs, inputs, config.attention_bias)
         };
         let mlp = |name: &str, outputs, inputs| {
             let name = format!("{prefix}.mlp.{name}");
-            Linear::load(checkpoint, &name, outputs, inputs, config.mlp_bias)
+            Linear::load(checkpoint, kernels, &name, outputs, inputs, config.mlp_bias)
         };
         let norm = |name: &str| {
             let name = format!("{prefix}.{name}");
@@ -133,32 +114,37 @@ impl Layer {
 
     /// A chunk `x` `[rows, hidden]` of a prompt that starts at position `start`. Of its rows only the last `outputs`
     /// come out; keys, values and statistics are those of all.
+    #[allow(clippy::too_many_arguments)] // what a layer works on
     pub(super) fn prefill(
         &self,
-        pass: &mut Pass,
+        shared: &Shared,
+        buffers: &mut Buffers,
+        cache: &mut KvCache,
         x: &mut Vec<f32>,
         start: usize,
         outputs: usize,
         collector: &mut Collector,
     ) -> Result<(), ModelError> {
-        let shared = pass.shared;
-        let (hidden, width) = (shared.hidden, shared.query_width());
-        let rows = x.len() / hidden;
-        self.keys_and_values(pass, x, start)?;
-
+        let width = shared.query_width();
+        let rows = x.len() / shared.hidden;
         let scored = collector.tail_rows(start, rows);
         let queries = outputs.max(scored);
-        let normed = &pass.buffers.normed[(rows - queries) * hidden..rows * hidden];
-        let q = sized(&mut pass.buffers.q, queries * width);
-        self.q.apply(shared.kernels, q, normed);
-        shared.rotate(q, shared.heads.query, start + rows - queries);
+        let positions: Vec<u32> = (start as u32..(start + rows) as u32).collect();
+        self.project(shared, buffers, x, &positions, queries);
+        cache.append(
+            self.index,
+            &buffers.k[..rows * self.k.outputs()],
+            &buffers.v[..rows * self.v.outputs()],
+            rows,
+        )?;
 
-        let views = pass.cache.views(self.index);
+        let q = &buffers.q[..queries * width];
+        let views = cache.views(self.index);
         let mut softmax = (scored > 0 && scored <= outputs)
             .then(|| RowStatistics::new(scored, shared.heads.query));
         if outputs > 0 {
             shared.kernels.prefill_attention(
-                sized(&mut pass.buffers.mixed, outputs * width),
+                sized(&mut buffers.mixed, outputs * width),
                 &q[(queries - outputs) * width..],
                 &views,
                 shared.heads,
@@ -176,57 +162,78 @@ impl Layer {
         };
         collector.collect(self.index, &tail, &views, shared.scale())?;
 
-        x.drain(..(rows - outputs) * hidden);
+        x.drain(..(rows - outputs) * shared.hidden);
         if outputs > 0 {
-            self.after_attention(pass, x);
+            self.after_attention(shared, buffers, x);
         }
         Ok(())
     }
 
-    /// The row `x` of a new token at `position`, over a cache that may be compressed.
+    /// One new token of each sequence: row i of `x` is at `positions[i]` and goes to `caches[i]`, which may be
+    /// compressed.
     pub(super) fn decode(
         &self,
-        pass: &mut Pass,
+        shared: &Shared,
+        buffers: &mut Buffers,
+        caches: &mut [&mut KvCache],
         x: &mut [f32],
-        position: usize,
+        positions: &[u32],
     ) -> Result<(), ModelError> {
-        let shared = pass.shared;
-        self.keys_and_values(pass, x, position)?;
-        let q = sized(&mut pass.buffers.q, shared.query_width());
-        self.q
-            .apply(shared.kernels, q, &pass.buffers.normed[..x.len()]);
-        shared.rotate(q, shared.heads.query, position);
-        let mixed = sized(&mut pass.buffers.mixed, q.len());
-        let views = pass.cache.views(self.index);
-        shared
-            .kernels
-            .decode_attention(mixed, q, &views, shared.heads, shared.scale());
-        self.after_attention(pass, x);
+        let rows = positions.len();
+        self.project(shared, buffers, x, positions, rows);
+        let (keys, values) = (self.k.outputs(), self.v.outputs());
+        for (row, cache) in caches.iter_mut().enumerate() {
+            let k = &buffers.k[row * keys..(row + 1) * keys];
+            let v = &buffers.v[row * values..(row + 1) * values];
+            cache.append(self.index, k, v, 1)?;
+        }
+        let views: Vec<KvView> = caches
+            .iter()
+            .flat_map(|cache| cache.views(self.index))
+            .collect();
+        let width = rows * shared.query_width();
+        shared.kernels.decode_attention(
+            sized(&mut buffers.mixed, width),
+            &buffers.q[..width],
+            &views,
+            shared.heads,
+            shared.scale(),
+        );
+        self.after_attention(shared, buffers, x);
         Ok(())
     }
 
-    /// Norms `x` into `normed`, and appends the rows' keys and values to the cache.
-    fn keys_and_values(
+    /// Norms `x` and computes the rotated keys and the values of all rows, and the rotated queries of the last
+    /// `queries` rows.
+    fn project(
         &self,
-        pass: &mut Pass,
+        shared: &Shared,
+        buffers: &mut Buffers,
         x: &[f32],
-        position: usize,
-    ) -> Result<(), ModelError> {
-        let (shared, buffers) = (pass.shared, &mut pass.buffers);
-        let rows = x.len() / shared.hidden;
+        positions: &[u32],
+        queries: usize,
+    ) {
+        let (kernels, rows) = (shared.kernels, positions.len());
         let normed = sized(&mut buffers.normed, x.len());
-        self.attention_norm.apply(shared.kernels, normed, x);
+        self.attention_norm.apply(kernels, normed, x);
+        let q = sized(&mut buffers.q, queries * shared.query_width());
         let k = sized(&mut buffers.k, rows * self.k.outputs());
-        self.k.apply(shared.kernels, k, normed);
-        shared.rotate(k, shared.heads.kv, position);
         let v = sized(&mut buffers.v, rows * self.v.outputs());
-        self.v.apply(shared.kernels, v, normed);
-        Ok(pass.cache.append(self.index, k, v, rows)?)
+        if queries == rows {
+            let products = &mut [self.q.product(q), self.k.product(k), self.v.product(v)];
+            kernels.matmul_all(normed, products);
+        } else {
+            kernels.matmul_all(normed, &mut [self.k.product(k), self.v.product(v)]);
+            let last = &normed[(rows - queries) * shared.hidden..];
+            self.q.apply(kernels, q, last);
+        }
+        shared.rotary.apply(k, shared.heads.kv, positions);
+        let last = &positions[rows - queries..];
+        shared.rotary.apply(q, shared.heads.query, last);
     }
 
     /// Output projection of `mixed` and the MLP, both added to `x`.
-    fn after_attention(&self, pass: &mut Pass, x: &mut [f32]) {
-        let (shared, buffers) = (pass.shared, &mut pass.buffers);
+    fn after_attention(&self, shared: &Shared, buffers: &mut Buffers, x: &mut [f32]) {
         let kernels = shared.kernels;
         let rows = x.len() / shared.hidden;
         let projected = sized(&mut buffers.projected, x.len());
@@ -238,8 +245,7 @@ impl Layer {
         self.mlp_norm.apply(kernels, normed, x);
         let gate = sized(&mut buffers.gate, rows * self.gate.outputs());
         let up = sized(&mut buffers.up, rows * self.up.outputs());
-        self.gate.apply(kernels, gate, normed);
-        self.up.apply(kernels, up, normed);
+        kernels.matmul_all(normed, &mut [self.gate.product(gate), self.up.product(up)]);
         kernels.activate_mul(shared.activation, gate, up);
         self.down.apply(kernels, projected, gate);
         kernels.add(x, projected);

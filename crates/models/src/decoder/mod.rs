@@ -6,6 +6,7 @@
 mod layer;
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use whittle_kernels::{DType, Heads, Rotary};
@@ -14,10 +15,10 @@ use whittle_kv::{CacheShape, KvCache, Needs, PromptInfo};
 use crate::checkpoint::Checkpoint;
 use crate::config::TextConfig;
 use crate::error::ModelError;
-use crate::layers::{RmsNorm, Table};
+use crate::layers::{Linear, RmsNorm, Table};
 use crate::model::{LoadOptions, Prefill, PrefillObserver, PrefillTimes};
 use crate::statistics::Collector;
-use layer::{Layer, Pass, Shared};
+use layer::{Buffers, Layer, Shared};
 
 /// The input of a prefill: token ids, and the features that take the place of visual tokens.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +39,9 @@ pub struct Decoder {
     embedding: Table,
     layers: Vec<Layer>,
     norm: RmsNorm,
-    /// Absent where the output head is the embedding (tied).
-    head: Option<Table>,
+    head: Linear,
+    /// Activations of decode steps that have ended, for those to come.
+    buffers: Mutex<Vec<Buffers>>,
 }
 
 impl Decoder {
@@ -54,13 +56,18 @@ impl Decoder {
         options: &LoadOptions,
     ) -> Result<Self, ModelError> {
         let (hidden, vocabulary) = (config.hidden_size, config.vocab_size);
-        let table = |name: &str| {
-            let name = format!("{prefix}{name}.weight");
-            Table::load(checkpoint, &name, vocabulary, hidden)
+        let kernels = options.kernels;
+        let table = format!("{prefix}model.embed_tokens.weight");
+        let embedding = Table::load(checkpoint, &table, vocabulary, hidden)?;
+        let head = if config.tie_word_embeddings {
+            Linear::tied(kernels, &embedding)?
+        } else {
+            let name = format!("{prefix}lm_head");
+            Linear::load(checkpoint, kernels, &name, vocabulary, hidden, false)?
         };
         let prefix_of_layers = format!("{prefix}model.layers");
         let layers = (0..config.layers)
-            .map(|index| Layer::load(checkpoint, &prefix_of_layers, index, config))
+            .map(|index| Layer::load(checkpoint, kernels, &prefix_of_layers, index, config))
             .collect::<Result<_, _>>()?;
         let shared = Shared {
             kernels: options.kernels,
@@ -74,15 +81,15 @@ impl Decoder {
             hidden,
         };
         let norm = format!("{prefix}model.norm");
-        let head = (!config.tie_word_embeddings).then(|| table("lm_head"));
         Ok(Self {
             shared,
             max_positions: config.max_positions,
             chunk: options.prefill_chunk.max(1),
-            embedding: table("model.embed_tokens")?,
+            embedding,
             layers,
             norm: RmsNorm::load(checkpoint, &norm, hidden, config.rms_norm_eps)?,
-            head: head.transpose()?,
+            head,
+            buffers: Mutex::default(),
         })
     }
 
@@ -124,7 +131,8 @@ impl Decoder {
             inputs.info,
             needs,
         )?;
-        let mut pass = Pass::new(&self.shared, cache);
+        // Those of a whole chunk are not kept.
+        let mut buffers = Buffers::default();
         let mut logits = Vec::new();
         for start in (0..total).step_by(self.chunk) {
             let end = (start + self.chunk).min(total);
@@ -141,7 +149,15 @@ impl Decoder {
                 } else {
                     usize::from(end == total)
                 };
-                layer.prefill(&mut pass, &mut x, start, outputs, &mut collector)?;
+                layer.prefill(
+                    &self.shared,
+                    &mut buffers,
+                    cache,
+                    &mut x,
+                    start,
+                    outputs,
+                    &mut collector,
+                )?;
             }
             if every {
                 let normed = self.normed(&x);
@@ -155,7 +171,7 @@ impl Decoder {
                 return Err(ModelError::Cancelled);
             }
         }
-        let logits = logits.split_off(logits.len() - self.embedding.rows());
+        let logits = logits.split_off(logits.len() - self.head.outputs());
         check_finite(&logits)?;
         let statistics = collector.time();
         let times = PrefillTimes {
@@ -170,41 +186,66 @@ impl Decoder {
         })
     }
 
-    /// One decoding step; see [`crate::Model::decode`].
+    /// One decoding step of several sequences; see [`crate::Model::decode_batch`].
     ///
     /// # Errors
-    /// As [`crate::Model::decode`].
-    pub fn decode(&self, token: u32, cache: &mut KvCache) -> Result<Vec<f32>, ModelError> {
-        let position = cache.logical_len();
-        let (tokens, max) = (position + 1, self.max_positions);
-        if tokens > max {
-            return Err(ModelError::TooLong { tokens, max });
+    /// As [`crate::Model::decode_batch`].
+    pub fn decode_batch(
+        &self,
+        tokens: &[u32],
+        caches: &mut [&mut KvCache],
+    ) -> Result<Vec<f32>, ModelError> {
+        assert_eq!(tokens.len(), caches.len(), "one token for each cache");
+        let max = self.max_positions;
+        for (&token, cache) in tokens.iter().zip(caches.iter()) {
+            let tokens = cache.logical_len() + 1;
+            if tokens > max {
+                return Err(ModelError::TooLong { tokens, max });
+            }
+            self.check_id(token)?;
+            self.check_shape(cache)?;
         }
-        self.check_id(token)?;
-        self.check_shape(cache)?;
-        let logits = self.decode_at(position, token, cache);
+        let positions: Vec<u32> = caches.iter().map(|c| c.logical_len() as u32).collect();
+        let mut buffers = self.take_buffers();
+        let logits = self.decode_at(&positions, tokens, caches, &mut buffers);
+        self.give_buffers(buffers);
         if logits.is_err() {
-            // Some layers may have taken the token already; a failed step has to leave no trace.
-            cache.truncate(position)?;
+            // Some layers may have taken the tokens already; a failed step has to leave no trace.
+            for (cache, position) in caches.iter_mut().zip(positions) {
+                cache.truncate(position as usize)?;
+            }
         }
         logits
     }
 
     fn decode_at(
         &self,
-        position: usize,
-        token: u32,
-        cache: &mut KvCache,
+        positions: &[u32],
+        tokens: &[u32],
+        caches: &mut [&mut KvCache],
+        buffers: &mut Buffers,
     ) -> Result<Vec<f32>, ModelError> {
-        let mut pass = Pass::new(&self.shared, cache);
-        let mut x = vec![0.0; self.shared.hidden];
-        self.embedding.row(token as usize, &mut x);
+        let hidden = self.shared.hidden;
+        let mut x = vec![0.0; tokens.len() * hidden];
+        for (x, token) in x.chunks_exact_mut(hidden).zip(tokens) {
+            self.embedding.row(*token as usize, x);
+        }
         for layer in &self.layers {
-            layer.decode(&mut pass, &mut x, position)?;
+            layer.decode(&self.shared, buffers, caches, &mut x, positions)?;
         }
         let logits = self.logits(&self.normed(&x));
         check_finite(&logits)?;
         Ok(logits)
+    }
+
+    fn take_buffers(&self) -> Buffers {
+        let mut free = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop().unwrap_or_default()
+    }
+
+    fn give_buffers(&self, buffers: Buffers) {
+        let mut free = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push(buffers);
     }
 
     /// Token embeddings with the image features merged in, `[rows, hidden]`.
@@ -241,10 +282,9 @@ impl Decoder {
     }
 
     fn logits(&self, normed: &[f32]) -> Vec<f32> {
-        let head = self.head.as_ref().unwrap_or(&self.embedding);
-        let mut logits = vec![0.0; normed.len() / self.shared.hidden * head.rows()];
-        let kernels = self.shared.kernels;
-        kernels.matmul(&mut logits, normed, head.matrix(), None);
+        let rows = normed.len() / self.shared.hidden;
+        let mut logits = vec![0.0; rows * self.head.outputs()];
+        self.head.apply(self.shared.kernels, &mut logits, normed);
         logits
     }
 

@@ -25,6 +25,7 @@ pub(crate) unsafe fn run<O: Operation>(operation: O) -> O::Output {
 // operand, which proves that the CPU has the instructions (see the trait).
 impl Vector for F32x8 {
     const LANES: usize = 8;
+    const PANEL: usize = 2;
     const DOT_ROWS: usize = 3;
     const OUTER_ROWS: usize = 6;
 

@@ -35,6 +35,7 @@ pub(crate) unsafe fn run_pairs<O: PairOperation>(operation: O) -> O::Output {
 // operand, which proves that the CPU has the instructions (see the trait).
 impl Vector for F32x16 {
     const LANES: usize = 16;
+    const PANEL: usize = 4;
     const DOT_ROWS: usize = 6;
     const OUTER_ROWS: usize = 12;
 
