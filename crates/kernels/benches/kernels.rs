@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use whittle_kernels::mmap::AnonymousMap;
 use whittle_kernels::{Elements, Heads, Kernels, KvView, Mask, Matrix, bf16, measure};
 
 fn main() {
@@ -143,13 +144,19 @@ fn attention(kernels: Kernels) {
 fn decode(kernels: Kernels) {
     for len in [200, 2048, 8192, 32768] {
         let copies = ((1 << 28) / (4 * HEADS.kv * len * HEADS.dim)).max(1);
-        let all: Vec<Vec<bf16>> = (0..copies)
-            .map(|_| halves(2 * HEADS.kv * len * HEADS.dim))
+        let numbers = halves(2 * HEADS.kv * len * HEADS.dim);
+        let all: Vec<AnonymousMap> = (0..copies)
+            .map(|_| {
+                let mut map = AnonymousMap::huge(2 * numbers.len()).unwrap();
+                map.elements_mut::<bf16>().copy_from_slice(&numbers);
+                map
+            })
             .collect();
         let q = noise(HEADS.query * HEADS.dim);
         let mut out = vec![0.0; q.len()];
         let (best, median) = times(5, || {
             for both in &all {
+                let both = both.elements::<bf16>();
                 let (keys, values) = both.split_at(both.len() / 2);
                 let mut views = views(keys, len);
                 for (view, values) in views.iter_mut().zip(self::views(values, len)) {

@@ -1,9 +1,7 @@
 //! Norms and activations.
 
-use rayon::prelude::*;
-
 use crate::arch::{self, Operation, Vector, math};
-use crate::{Activation, Isa};
+use crate::{Activation, Isa, threads};
 
 /// Elements that one task handles at least.
 const TASK_ELEMENTS: usize = 1 << 14;
@@ -42,9 +40,10 @@ fn for_rows(isa: Isa, out: &mut [f32], x: &[f32], weight: &[f32], bias: Option<&
     if x.len() <= block {
         work((out, x)); // not worth waking a thread for
     } else {
-        out.par_chunks_mut(block)
-            .zip(x.par_chunks(block))
-            .for_each(work);
+        threads::for_each_chunk(out, block, |i, out| {
+            let x = &x[i * block..i * block + out.len()];
+            work((out, x));
+        });
     }
 }
 
@@ -149,15 +148,15 @@ fn store<V: Vector>(v: V, x: &mut [f32], i: usize) {
 
 /// See [`crate::Kernels::activate_mul`]; without `up` nothing is multiplied.
 pub(crate) fn activate(isa: Isa, activation: Activation, x: &mut [f32], up: Option<&[f32]>) {
-    let work = |(i, x): (usize, &mut [f32])| {
+    let work = |i: usize, x: &mut [f32]| {
         let up = up.map(|up| &up[i * TASK_ELEMENTS..i * TASK_ELEMENTS + x.len()]);
         // SAFETY: `isa` is one that the machine has.
         unsafe { arch::run(isa, Activate { activation, x, up }) }
     };
     if x.len() <= TASK_ELEMENTS {
-        work((0, x)); // not worth waking a thread for
+        work(0, x); // not worth sharing
     } else {
-        x.par_chunks_mut(TASK_ELEMENTS).enumerate().for_each(work);
+        threads::for_each_chunk(x, TASK_ELEMENTS, work);
     }
 }
 

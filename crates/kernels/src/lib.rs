@@ -5,7 +5,7 @@
 //! one that the machine has. The environment variable `WHITTLE_ISA` (`scalar`, `neon`, `avx2`, `avx512`, `avx512bf16`)
 //! forces another one. Every path is tested against the scalar one.
 //!
-//! All work runs on rayon's global pool: see [`set_threads`].
+//! All work runs on threads that the kernels share: see [`set_threads`]. Results don't depend on how many there are.
 //!
 //! Shapes are written [rows, columns] in row-major order. Only this crate of the workspace contains unsafe code.
 #![allow(unsafe_code)]
@@ -33,7 +33,7 @@ pub use half::{bf16, f16};
 pub use isa::Isa;
 pub use matmul::{PackedMatrix, Product};
 pub use rotary::{Rotary, RotaryScaling};
-pub use threads::{set_threads, threads};
+pub use threads::{serially, set_threads, threads};
 pub use types::{
     AttentionStatistics, DType, Elements, Heads, KvChunk, KvView, Mask, Matrix, RowStatistics,
 };
@@ -233,16 +233,16 @@ impl Kernels {
     /// # Panics
     /// If the lengths differ.
     pub fn add(&self, x: &mut [f32], y: &[f32]) {
-        use rayon::prelude::*;
         assert_eq!(x.len(), y.len(), "both operands have one length");
         // The compiler vectorises this loop, and memory bounds it.
         let add = |(x, y): (&mut [f32], &[f32])| x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
         if x.len() <= ADD_ELEMENTS {
             add((x, y)); // not worth waking a thread for
         } else {
-            x.par_chunks_mut(ADD_ELEMENTS)
-                .zip(y.par_chunks(ADD_ELEMENTS))
-                .for_each(add);
+            threads::for_each_chunk(x, ADD_ELEMENTS, |i, x| {
+                let y = &y[i * ADD_ELEMENTS..i * ADD_ELEMENTS + x.len()];
+                add((x, y));
+            });
         }
     }
 
@@ -307,7 +307,11 @@ impl Kernels {
             q.len()
         );
         let sequences = q.len() / row;
-        assert_eq!(kv.len(), sequences * heads.kv, "one view for each KV head of each sequence");
+        assert_eq!(
+            kv.len(),
+            sequences * heads.kv,
+            "one view for each KV head of each sequence"
+        );
         for kv in kv.chunks_exact(heads.kv.max(1)) {
             heads.check(kv);
         }

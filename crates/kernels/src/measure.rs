@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use crate::arch::{Operation, Vector};
 use crate::mmap::AnonymousMap;
-use crate::{KernelError, Kernels, arch};
+use crate::{KernelError, Kernels, arch, threads};
 
-/// Bytes that a task reads.
-const TASK: usize = 1 << 20;
+/// Elements that a task reads.
+const TASK: usize = 1 << 18;
 
 /// Bytes per second at which all threads together read memory: the best of `repeat` walks over `bytes` bytes, which
 /// should be several times the last cache.
@@ -18,24 +16,23 @@ const TASK: usize = 1 << 20;
 pub fn read_bandwidth(bytes: usize, repeat: usize) -> Result<f64, KernelError> {
     let isa = Kernels::detect().isa();
     let mut memory = AnonymousMap::huge(bytes)?;
-    memory
-        .elements_mut::<f32>()
-        .par_chunks_mut(TASK)
-        .for_each(|chunk| chunk.fill(1.0));
+    threads::for_each_chunk(memory.elements_mut::<f32>(), TASK, |_, chunk| {
+        chunk.fill(1.0)
+    });
+    let elements = memory.elements::<f32>();
     let mut best = f64::INFINITY;
     for _ in 0..repeat {
         let start = Instant::now();
-        let total: f32 = memory
-            .elements::<f32>()
-            .par_chunks(TASK / size_of::<f32>())
-            .map(|chunk| match isa {
+        let sums = threads::map(elements.len().div_ceil(TASK), |i| {
+            let chunk = &elements[i * TASK..elements.len().min((i + 1) * TASK)];
+            match isa {
                 crate::Isa::Scalar => chunk.iter().sum(),
                 // SAFETY: `isa` is one that the machine has.
                 isa => unsafe { arch::run(isa, Sum(chunk)) },
-            })
-            .sum();
+            }
+        });
         // The sum has to be used, or it need not be computed.
-        if std::hint::black_box(total) >= 0.0 {
+        if std::hint::black_box(sums.iter().sum::<f32>()) >= 0.0 {
             best = best.min(start.elapsed().as_secs_f64());
         }
     }

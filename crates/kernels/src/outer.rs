@@ -11,7 +11,7 @@ use crate::arch::{Bf16Dot, Vector};
 /// How packed elements are multiplied.
 pub(crate) trait Outer<V: Vector> {
     /// An element of a packed block.
-    type Packed: Copy + Default + Send + Sync;
+    type Packed: Copy + Default + Send + Sync + bytemuck::Pod;
     /// A register of packed elements.
     type Factor: Copy;
     /// How many elements along the depth a packed one holds.

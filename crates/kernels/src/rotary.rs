@@ -1,11 +1,10 @@
 //! Rotary position embedding (arXiv 2104.09864) in the half-split layout of Hugging Face transformers: element j of a
 //! head is rotated together with element j + `head_dim` / 2.
 
-use rayon::prelude::*;
+use crate::scratch::Scratch;
+use crate::{KernelError, threads};
 
-use crate::KernelError;
-
-/// Rows that one task rotates at least.
+/// Rows that one task rotates.
 const TASK_ROWS: usize = 8;
 
 /// How the rotation frequencies are changed for longer contexts.
@@ -124,28 +123,20 @@ impl Rotary {
         if row_len == 0 {
             return;
         }
-        let rotate = |(cos, sin): &mut (Vec<f32>, Vec<f32>), (row, x): (usize, &mut [f32])| {
-            for (j, &f) in self.frequencies.iter().enumerate() {
-                let angle = position(row, j) as f32 * f;
-                let (s, c) = f64::from(angle).sin_cos();
-                (cos[j], sin[j]) = (c as f32, s as f32);
+        threads::for_each_chunk(x, TASK_ROWS * row_len, |task, x| {
+            let mut scratch = Scratch::take();
+            let (cos, sin) = scratch.elements(2 * half).split_at_mut(half);
+            for (i, x) in x.chunks_exact_mut(row_len).enumerate() {
+                for (j, &f) in self.frequencies.iter().enumerate() {
+                    let angle = position(task * TASK_ROWS + i, j) as f32 * f;
+                    let (s, c) = f64::from(angle).sin_cos();
+                    (cos[j], sin[j]) = (c as f32, s as f32);
+                }
+                for head in x.chunks_exact_mut(2 * half) {
+                    rotate_head(head, cos, sin);
+                }
             }
-            for head in x.chunks_exact_mut(2 * half) {
-                rotate_head(head, cos, sin);
-            }
-        };
-        let scratch = || (vec![0.0; half], vec![0.0; half]);
-        if rows <= TASK_ROWS {
-            let mut scratch = scratch();
-            let rows = x.chunks_mut(row_len).enumerate();
-            rows.for_each(|row| rotate(&mut scratch, row)); // not worth waking a thread for
-        } else {
-            let rows = x
-                .par_chunks_mut(row_len)
-                .with_min_len(TASK_ROWS)
-                .enumerate();
-            rows.for_each_init(scratch, rotate);
-        }
+        });
     }
 }
 

@@ -52,8 +52,12 @@ impl ClipTower {
 
         let embeddings = format!("{prefix}.embeddings");
         let kernel = [hidden, CHANNELS, config.patch_size, config.patch_size];
-        let patch_embedding =
-            Linear::load_convolution(checkpoint, kernels, &format!("{embeddings}.patch_embedding"), kernel)?;
+        let patch_embedding = Linear::load_convolution(
+            checkpoint,
+            kernels,
+            &format!("{embeddings}.patch_embedding"),
+            kernel,
+        )?;
         let mut class_row = vector(
             checkpoint,
             &format!("{embeddings}.class_embedding"),

@@ -67,12 +67,8 @@ impl LlavaNext {
             selection,
             options.kernels,
         )?;
-        let projector = Projector::load(
-            &checkpoint,
-            options.kernels,
-            tower.feature_width(),
-            &config,
-        )?;
+        let projector =
+            Projector::load(&checkpoint, options.kernels, tower.feature_width(), &config)?;
         let newline = vector(&checkpoint, "image_newline", &[config.text.hidden_size])?;
         let decoder = Decoder::load(&checkpoint, "language_model.", &config.text, options)?;
         let vision = VisionDescription {

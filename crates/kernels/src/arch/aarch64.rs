@@ -82,6 +82,11 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    fn prefetch(p: *const u8) {
+        let _ = p; // no stable intrinsic
+    }
+
+    #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self(unsafe { vaddq_f32(self.0, b.0) })
     }

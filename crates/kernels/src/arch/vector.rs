@@ -52,6 +52,9 @@ pub(crate) trait Vector: Copy {
     /// `n` elements are writable.
     unsafe fn store_partial(self, p: *mut f32, n: usize);
 
+    /// Asks for the cache line at `p`, which need not be readable.
+    fn prefetch(p: *const u8);
+
     /// self + b.
     fn add(self, b: Self) -> Self;
     /// self - b.
@@ -104,6 +107,9 @@ pub(crate) trait Bf16Dot: Vector {
     /// # Safety
     /// As for `load_pairs`, with two readable elements.
     unsafe fn splat_pair(p: *const bf16) -> Self::Pairs;
+    /// The elements of `a` and `b` that have the same index as pairs, in two registers: first those whose index divided
+    /// by four is even, then the others.
+    fn interleave(a: Self::Pairs, b: Self::Pairs) -> [Self::Pairs; 2];
     /// self + the products of each pair.
     fn dot_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self;
     /// Rounds `low` and `high` to bf16 and writes them one after the other: 2 * LANES elements.

@@ -5,6 +5,7 @@ mod decode;
 mod dot;
 mod prefill;
 mod statistics;
+mod tiles;
 
 use crate::{Elements, Isa, KvView, arch};
 

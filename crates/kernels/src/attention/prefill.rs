@@ -3,14 +3,13 @@
 //!
 //! One KV head at a time is packed as a whole (transposed keys, padded values); all its query blocks share that.
 
-use rayon::prelude::*;
-
 use super::blocks::{QUERY_ROWS, pack_keys, pack_queries, pack_values, score_panel};
 use crate::aligned::Aligned;
 use crate::arch::{self, Bf16Dot, Operation, PairOperation, Vector, math};
 use crate::outer::{Left, Outer, Paired, Right, Single, Target, outer_tile};
+use crate::scratch::Scratch;
 use crate::shared::SharedMut;
-use crate::{Heads, Isa, KvView, Mask, RowStatistics};
+use crate::{Heads, Isa, KvView, Mask, RowStatistics, threads};
 
 /// Keys of a block, a multiple of every panel's width.
 const KEYS: usize = 128;
@@ -82,16 +81,15 @@ enum Task<'a, P> {
         first: usize,
         keys: &'a [P],
         values: &'a [P],
-        scratch: &'a mut Scratch<P>,
     },
 }
 
 /// Buffers of one query block.
-struct Scratch<P> {
-    queries: Aligned<P>,
-    scores: Aligned<f32>,
-    weights: Aligned<P>,
-    mixed: Aligned<f32>,
+struct Buffers<'a, P> {
+    queries: &'a mut [P],
+    scores: &'a mut [f32],
+    weights: &'a mut [P],
+    mixed: &'a mut [f32],
 }
 
 impl Job<'_> {
@@ -108,7 +106,14 @@ impl Job<'_> {
         let mut values = Aligned::new(with_values * padded_len / KEYS * key_rows * columns);
         let rows = self.q.len() / (self.heads.query * self.heads.dim) * self.heads.group();
         for (kv_head, view) in kv.iter().enumerate() {
-            let pack = |i: usize, keys: &mut [P], values: &mut [P]| {
+            let packed_values = SharedMut::new(&mut values);
+            let value_len = with_values * key_rows * columns;
+            threads::for_each_chunk(&mut keys, KEYS * depth, |i, keys| {
+                // SAFETY: the values of these keys are this task's; `pointer` checks that they are inside.
+                let values = unsafe {
+                    let start = packed_values.pointer(i * value_len, value_len);
+                    std::slice::from_raw_parts_mut(start, value_len)
+                };
                 work(Task::Pack {
                     job: self,
                     view,
@@ -116,38 +121,19 @@ impl Job<'_> {
                     keys,
                     values,
                 });
-            };
-            if with_values == 1 {
-                keys.par_chunks_mut(KEYS * depth)
-                    .zip(values.par_chunks_mut(key_rows * columns))
-                    .enumerate()
-                    .for_each(|(i, (keys, values))| pack(i, keys, values));
-            } else {
-                keys.par_chunks_mut(KEYS * depth)
-                    .enumerate()
-                    .for_each(|(i, keys)| pack(i, keys, &mut []));
-            }
-            let scratch = || Scratch {
-                queries: Aligned::new(QUERY_ROWS * depth),
-                scores: Aligned::new(QUERY_ROWS * KEYS),
-                weights: Aligned::new(QUERY_ROWS * key_rows),
-                mixed: Aligned::new(QUERY_ROWS * columns),
-            };
+            });
             let (keys, values) = (&keys, &values);
-            (0..rows.div_ceil(QUERY_ROWS))
-                .into_par_iter()
-                .with_max_len(1)
-                .for_each_init(scratch, |scratch, i| {
-                    let first = i * QUERY_ROWS;
-                    work(Task::Attend {
-                        job: self,
-                        kv_head,
-                        first,
-                        keys,
-                        values,
-                        scratch,
-                    });
+            // The last rows see the most keys: they come first, so that no long task is left to the end.
+            let blocks = rows.div_ceil(QUERY_ROWS);
+            threads::for_each(blocks, |i| {
+                work(Task::Attend {
+                    job: self,
+                    kv_head,
+                    first: (blocks - 1 - i) * QUERY_ROWS,
+                    keys,
+                    values,
                 });
+            });
         }
     }
 
@@ -195,14 +181,25 @@ impl Job<'_> {
         first: usize,
         keys: &[O::Packed],
         values: &[O::Packed],
-        scratch: &mut Scratch<O::Packed>,
     ) {
         let width = 2 * V::LANES;
         let depth = self.heads.dim.div_ceil(O::DEPTH);
         let columns = self.heads.dim.next_multiple_of(width);
         let key_rows = KEYS / O::DEPTH;
+        let mut memory = [Scratch::take(), Scratch::take()];
+        let [packed, numbers] = &mut memory;
+        let packed = packed.elements(QUERY_ROWS * (depth + key_rows));
+        let (queries, weights) = packed.split_at_mut(QUERY_ROWS * depth);
+        let numbers = numbers.elements(QUERY_ROWS * (KEYS + columns));
+        let (scores, mixed) = numbers.split_at_mut(QUERY_ROWS * KEYS);
+        let scratch = Buffers {
+            queries,
+            scores,
+            weights,
+            mixed,
+        };
         let rows = pack_queries::<V, O, R>(
-            &mut scratch.queries,
+            scratch.queries,
             self.q,
             self.heads,
             kv_head,
@@ -224,7 +221,7 @@ impl Job<'_> {
                     score_panel::<V, O, R>(
                         scores,
                         KEYS,
-                        &scratch.queries,
+                        scratch.queries,
                         &keys[from..],
                         depth,
                         tiles,
@@ -250,8 +247,8 @@ impl Job<'_> {
                 // SAFETY: the values are packed up to a multiple of KEYS.
                 unsafe {
                     mix::<V, O, R>(
-                        &mut scratch.mixed,
-                        &scratch.weights,
+                        scratch.mixed,
+                        scratch.weights,
                         values,
                         taken,
                         columns,
@@ -431,10 +428,7 @@ impl<P> Task<'_, P> {
                     first,
                     keys,
                     values,
-                    scratch,
-                } => {
-                    job.attend::<V, O, R>(kv_head, first, keys, values, scratch);
-                }
+                } => job.attend::<V, O, R>(kv_head, first, keys, values),
             }
         }
     }

@@ -3,14 +3,13 @@
 //! A task takes a range of the keys of one KV head and packs them once; all query rows pass by, block after block. So
 //! every key is read once, columns belong to one task each, and scores exist for one tile row at a time.
 
-use rayon::prelude::*;
-
 use super::blocks::{QUERY_ROWS, pack_keys, pack_queries, score_panel};
 use super::prefill::row_statistics;
 use crate::aligned::Aligned;
 use crate::arch::{self, Bf16Dot, Operation, PairOperation, Vector, math};
 use crate::outer::{Outer, Paired, Single};
-use crate::{AttentionStatistics, Heads, Isa, KvView, Mask, RowStatistics};
+use crate::shared::SharedMut;
+use crate::{AttentionStatistics, Heads, Isa, KvView, Mask, RowStatistics, threads};
 
 /// Keys of a task, a multiple of every panel's width: 256 kB at head dim 128.
 const KEYS: usize = 512;
@@ -41,48 +40,41 @@ pub(crate) fn attention_statistics(
     let mask = Mask::Causal { offset };
     let mut scores = vec![0.0; heads.kv * len];
     let paired = super::paired(isa, kv);
-    let tasks: Vec<(usize, usize, &mut [f32])> = if len == 0 {
-        Vec::new()
-    } else {
-        let per_head = scores.chunks_exact_mut(len).enumerate();
-        per_head
-            .flat_map(|(head, scores)| {
-                let ranges = scores.chunks_mut(KEYS).enumerate();
-                ranges.map(move |(i, scores)| (head, i * KEYS, scores))
-            })
-            .collect()
-    };
-    let found: Vec<(usize, Vec<u64>)> = tasks
-        .into_par_iter()
-        .with_max_len(1)
-        .map(|(kv_head, first, scores)| {
-            let walk = Walk {
-                q,
-                mask,
-                view: &kv[kv_head],
-                heads,
-                kv_head,
-                scale,
-                filter,
-                statistics,
-                first,
-                len,
-                scores,
-            };
-            // SAFETY: `isa` is one that the machine has, with bf16 dot products if `paired`.
-            let passing = unsafe {
-                if paired {
-                    arch::run_pairs(isa, walk)
-                } else {
-                    arch::run(isa, walk)
-                }
-            };
-            (kv_head, passing)
-        })
-        .collect();
+    let ranges = len.div_ceil(KEYS);
+    let columns = SharedMut::new(&mut scores);
+    let found: Vec<Vec<u64>> = threads::map(heads.kv * ranges, |task| {
+        let (kv_head, first) = (task / ranges, task % ranges * KEYS);
+        let count = KEYS.min(len - first);
+        // SAFETY: these keys of this head are this task's; `pointer` checks that they are inside.
+        let scores = unsafe {
+            std::slice::from_raw_parts_mut(columns.pointer(kv_head * len + first, count), count)
+        };
+        let walk = Walk {
+            q,
+            mask,
+            view: &kv[kv_head],
+            heads,
+            kv_head,
+            scale,
+            filter,
+            statistics,
+            first,
+            len,
+            scores,
+        };
+        // SAFETY: `isa` is one that the machine has, with bf16 dot products if `paired`.
+        unsafe {
+            if paired {
+                arch::run_pairs(isa, walk)
+            } else {
+                arch::run(isa, walk)
+            }
+        }
+    });
     let mut passing = vec![0; heads.query];
-    for (kv_head, counts) in found {
-        for (total, count) in passing[kv_head * heads.group()..].iter_mut().zip(counts) {
+    for (task, counts) in found.into_iter().enumerate() {
+        let first = task / ranges * heads.group();
+        for (total, count) in passing[first..].iter_mut().zip(counts) {
             *total += count;
         }
     }

@@ -8,12 +8,11 @@ mod tile;
 mod weights;
 
 use half::{bf16, f16};
-use rayon::prelude::*;
 
 use crate::arch::{self, Bf16Dot, Operation, PairOperation, Vector};
 use crate::scratch::Scratch;
 use crate::shared::SharedMut;
-use crate::{DType, Isa};
+use crate::{DType, Isa, threads};
 use rows::Rows;
 use tile::{Multiply, Pairs, TILE_ROWS, Widened, tile};
 pub use weights::PackedMatrix;
@@ -83,7 +82,7 @@ fn run<P: Sync>(rows: Rows, packed: &[P], products: &mut [Product], work: impl F
     }
     // Few panels: split the rows further, so that every thread has something to do.
     let tiles = rows.tiles();
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(panels);
+    let wanted = (4 * threads::threads()).div_ceil(panels);
     let splits = wanted
         .min(tiles.div_ceil(8))
         .max(tiles.div_ceil(TASK_TILES));
@@ -106,14 +105,7 @@ fn run<P: Sync>(rows: Rows, packed: &[P], products: &mut [Product], work: impl F
             panel -= product.w.panels();
         }
     };
-    if panels * splits == 1 {
-        task(0); // not worth waking a thread for
-    } else {
-        (0..panels * splits)
-            .into_par_iter()
-            .with_max_len(1)
-            .for_each(task);
-    }
+    threads::for_each(panels * splits, task);
 }
 
 /// A product whose output several tasks write.

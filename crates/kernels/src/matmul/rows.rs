@@ -1,11 +1,11 @@
 //! The rows of `x`, packed for the register tile.
 
 use half::bf16;
-use rayon::prelude::*;
 
 use super::tile::TILE_ROWS;
 use crate::arch::{Bf16Dot, Operation, PairOperation, Vector};
 use crate::shared::SharedMut;
+use crate::threads;
 
 /// Elements of `x` below which one thread packs them.
 const SMALL: usize = 1 << 14;
@@ -55,7 +55,7 @@ impl Rows<'_> {
         if self.x.len() <= SMALL {
             (0..self.tiles()).for_each(tile);
         } else {
-            (0..self.tiles()).into_par_iter().for_each(tile);
+            threads::for_each(self.tiles(), tile);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Weight matrices in the order in which the matrix product reads them.
 
-use rayon::prelude::*;
-
 use crate::arch;
 use crate::mmap::AnonymousMap;
+use crate::threads;
 use crate::{DType, Elements, Isa, KernelError, Matrix};
 
 /// A weight matrix [rows, cols], packed once for the path that multiplies by it ([`crate::Kernels::pack`]).
@@ -133,22 +132,20 @@ impl PackedMatrix {
         let (rows, cols, width, joined) = (self.rows, self.cols, self.width(), self.joined());
         let (panels, panel_len) = (self.panels(), self.panel_len());
         let to = &mut self.memory.elements_mut::<E>()[..panels * panel_len];
-        to.par_chunks_mut(panel_len)
-            .enumerate()
-            .for_each(|(panel, to)| {
-                let first = panel * width;
-                // A few columns of all rows at a time: what is written then stays in the first-level cache.
-                for start in (0..cols).step_by(BLOCK) {
-                    let end = cols.min(start + BLOCK);
-                    for row in first..rows.min(first + width) {
-                        let from = &from[row * cols + start..row * cols + end];
-                        let steps = to[start * width..].chunks_exact_mut(width * joined);
-                        for (to, from) in steps.zip(from.chunks(joined)) {
-                            to[(row - first) * joined..][..from.len()].copy_from_slice(from);
-                        }
+        threads::for_each_chunk(to, panel_len, |panel, to| {
+            let first = panel * width;
+            // A few columns of all rows at a time: what is written then stays in the first-level cache.
+            for start in (0..cols).step_by(BLOCK) {
+                let end = cols.min(start + BLOCK);
+                for row in first..rows.min(first + width) {
+                    let from = &from[row * cols + start..row * cols + end];
+                    let steps = to[start * width..].chunks_exact_mut(width * joined);
+                    for (to, from) in steps.zip(from.chunks(joined)) {
+                        to[(row - first) * joined..][..from.len()].copy_from_slice(from);
                     }
                 }
-            });
+            }
+        });
     }
 }
 

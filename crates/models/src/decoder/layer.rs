@@ -1,8 +1,6 @@
 //! One decoder layer: grouped-query attention and a gated MLP, an RMS norm in front of each.
 
-use whittle_kernels::{
-    Activation, DType, Heads, Kernels, KvView, Mask, Rotary, RowStatistics,
-};
+use whittle_kernels::{Activation, DType, Heads, Kernels, KvView, Mask, Rotary, RowStatistics};
 use whittle_kv::KvCache;
 
 use crate::checkpoint::Checkpoint;
@@ -31,7 +29,6 @@ impl Shared {
     fn scale(&self) -> f32 {
         (self.heads.dim as f32).sqrt().recip()
     }
-
 }
 
 /// Activations of a pass through the layers, which the layers share and passes reuse.
@@ -83,7 +80,14 @@ impl Layer {
         let kv = config.kv_heads * config.head_dim;
         let attention = |name: &str, outputs, inputs| {
             let name = format!("{prefix}.self_attn.{name}");
-            Linear::load(checkpoint, kernels, &name, outputs, inputs, config.attention_bias)
+            Linear::load(
+                checkpoint,
+                kernels,
+                &name,
+                outputs,
+                inputs,
+                config.attention_bias,
+            )
         };
         let mlp = |name: &str, outputs, inputs| {
             let name = format!("{prefix}.mlp.{name}");

@@ -68,6 +68,11 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn prefetch(p: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+
+    #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self(unsafe { _mm256_add_ps(self.0, b.0) })
     }

@@ -78,6 +78,11 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn prefetch(p: *const u8) {
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+
+    #[inline(always)]
     fn add(self, b: Self) -> Self {
         Self(unsafe { _mm512_add_ps(self.0, b.0) })
     }
@@ -211,6 +216,17 @@ impl Bf16Dot for F32x16 {
     #[inline(always)]
     unsafe fn splat_pair(p: *const bf16) -> __m512bh {
         unsafe { std::mem::transmute(_mm512_set1_epi32(p.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    fn interleave(a: __m512bh, b: __m512bh) -> [__m512bh; 2] {
+        unsafe {
+            let (a, b): (__m512i, __m512i) = (std::mem::transmute(a), std::mem::transmute(b));
+            [
+                std::mem::transmute::<__m512i, __m512bh>(_mm512_unpacklo_epi16(a, b)),
+                std::mem::transmute::<__m512i, __m512bh>(_mm512_unpackhi_epi16(a, b)),
+            ]
+        }
     }
 
     #[inline(always)]
