@@ -287,3 +287,58 @@ impl Team {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_threads_stays() {
+        let n = threads();
+        assert!(set_threads(Some(n)).is_ok(), "the size that it has");
+        let message = set_threads(Some(n + 1)).unwrap_err().to_string();
+        assert!(message.contains(&(n + 1).to_string()), "{message}");
+        assert_eq!(threads(), n);
+    }
+
+    #[test]
+    fn every_task_is_done_once() {
+        for tasks in [0, 1, 2, 3, 1000] {
+            let mut counts = vec![0_u32; tasks];
+            for_each_chunk(&mut counts, 1, |_, count| count[0] += 1);
+            assert!(counts.iter().all(|count| *count == 1));
+            let squares: Vec<usize> = (0..tasks).map(|i| i * i).collect();
+            assert_eq!(map(tasks, |i| i * i), squares);
+        }
+        let mut chunks = vec![0; 10];
+        for_each_chunk(&mut chunks, 4, |i, chunk| chunk.fill(10 * i + chunk.len()));
+        assert_eq!(chunks, [4, 4, 4, 4, 14, 14, 14, 14, 22, 22]);
+    }
+
+    #[test]
+    fn work_inside_of_work_is_done_too() {
+        let sums = map(8, |i| map(8, |j| i * j).into_iter().sum::<usize>());
+        assert_eq!(sums, [0, 28, 56, 84, 112, 140, 168, 196]);
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_threads_live_on() {
+        for _ in 0..50 {
+            let failed = catch_unwind(|| for_each(64, |task| assert!(task != 33, "task {task}")));
+            let message = failed.unwrap_err();
+            assert_eq!(
+                message.downcast_ref::<String>().map(String::as_str),
+                Some("task 33")
+            );
+            assert_eq!(map(100, |i| i).len(), 100);
+        }
+    }
+
+    #[test]
+    fn threads_that_sleep_wake_up() {
+        for pause in [0, 100, 300, 1000] {
+            std::thread::sleep(Duration::from_micros(pause));
+            assert_eq!(map(64, |i| i + 1).iter().sum::<usize>(), 64 * 65 / 2);
+        }
+    }
+}

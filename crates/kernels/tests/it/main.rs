@@ -5,6 +5,7 @@ mod attention;
 mod elementwise;
 mod matmul;
 mod statistics;
+mod threads;
 
 use whittle_kernels::{Elements, Heads, Isa, Kernels, KvChunk, KvView, bf16, f16};
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use whittle_kernels::{Elements, Isa, Kernels, Matrix, bf16};
+use whittle_kernels::{Elements, Isa, Kernels, Matrix, Product, bf16};
 
 use crate::{Kind, Noise, Stored, assert_close, fast, scalar};
 
@@ -76,6 +76,70 @@ proptest! {
     ) {
         check(m, n, k, kind, with_bias, front, seed);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_row_has_the_same_product_in_any_company(
+        m in prop_oneof![1..20_usize, 100..140_usize],
+        n in 1..150_usize,
+        k in prop_oneof![1..70_usize, 500..600_usize],
+        kind in 0..3_usize,
+        seed: u64,
+    ) {
+        let mut noise = Noise(seed);
+        let (x, w) = (noise.take(m * k), Stored::new(&noise.take(n * k), 0));
+        let w = Matrix::new(w.elements(kind), n, k).unwrap();
+        for kernels in fast() {
+            let w = kernels.pack(w).unwrap();
+            let (mut all, mut one) = (vec![f32::NAN; m * n], vec![f32::NAN; n]);
+            kernels.matmul(&mut all, &x, &w, None);
+            for (x, all) in x.chunks_exact(k).zip(all.chunks_exact(n)) {
+                kernels.matmul(&mut one, x, &w, None);
+                prop_assert_eq!(&one, all, "{:?}", kernels.isa());
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_the_same_x_are_those_of_each(
+        m in 1..20_usize,
+        rows in prop::collection::vec(0..100_usize, 1..4),
+        k in 1..200_usize,
+        seed: u64,
+    ) {
+        let mut noise = Noise(seed);
+        let x = noise.take(m * k);
+        let stored: Vec<Stored> = rows.iter().map(|n| Stored::new(&noise.take(n * k), 0)).collect();
+        for kernels in fast().into_iter().chain([scalar()]) {
+            // One of each type: some of them need another form of x.
+            let packed: Vec<_> = stored.iter().zip(&rows).enumerate()
+                .map(|(i, (w, n))| kernels.pack(Matrix::new(w.elements(i % 3), *n, k).unwrap()).unwrap())
+                .collect();
+            let mut outs: Vec<Vec<f32>> = rows.iter().map(|n| vec![f32::NAN; m * n]).collect();
+            let products = outs.iter_mut().zip(&packed);
+            let mut products: Vec<_> = products.map(|(out, w)| Product { out, w, bias: None }).collect();
+            kernels.matmul_all(&x, &mut products);
+            for (out, w) in outs.iter().zip(&packed) {
+                let mut alone = vec![f32::NAN; out.len()];
+                kernels.matmul(&mut alone, &x, w, None);
+                prop_assert_eq!(&alone, out, "{:?}", kernels.isa());
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "packed for another path")]
+fn weights_of_another_path_are_refused() {
+    let w = Matrix::new(Elements::F32(&[1.0]), 1, 1).unwrap();
+    let packed = scalar().pack(w).unwrap();
+    let Some(other) = fast().pop() else {
+        panic!("packed for another path: there is only one here")
+    };
+    other.matmul(&mut [0.0], &[1.0], &packed, None);
 }
 
 #[test]
