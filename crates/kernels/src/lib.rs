@@ -19,6 +19,7 @@ mod elementwise;
 mod error;
 mod isa;
 mod matmul;
+pub mod measure;
 pub mod mmap;
 mod outer;
 mod rotary;
