@@ -37,6 +37,14 @@ pub struct Step {
     pub finished: Option<FinishReason>,
 }
 
+/// Generates the next token of every sequence; the steps come in the order of the sequences.
+///
+/// # Errors
+/// As [`Sequence::step`].
+pub fn step_together(sequences: &mut [Sequence<'_>]) -> Result<Vec<Step>, EngineError> {
+    sequences.iter_mut().map(Sequence::step).collect()
+}
+
 impl<'m> Sequence<'m> {
     pub(crate) fn new(
         model: &'m dyn Model,
