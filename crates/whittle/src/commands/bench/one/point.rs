@@ -1,19 +1,21 @@
-//! One measurement of `whittle bench`, in a process of its own.
+//! Prompts, their compression and their continuation.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use whittle_engine::memory::ProcessMemory;
-use whittle_engine::{Limits, PolicyChoice, Prefix, Sequence};
+use whittle_engine::{Limits, PolicyChoice, Prefilled, Prefix, Sequence, step_together};
 use whittle_kv::PromptInfo;
 use whittle_models::{LoadOptions, Model, Prompt};
 
-/// Measures one point; run by `whittle bench`.
+use super::pseudo_random;
+
+/// Options of the process.
 #[derive(Args)]
-pub(crate) struct Arguments {
+pub(super) struct Arguments {
     #[arg(long)]
     model: PathBuf,
     #[arg(long)]
@@ -23,26 +25,48 @@ pub(crate) struct Arguments {
     #[arg(long)]
     prompt_tokens: usize,
     #[arg(long)]
-    new_tokens: usize,
+    batch: usize,
     #[arg(long)]
-    threads: Option<usize>,
+    new_tokens: usize,
 }
 
-/// What a process measured.
+/// What every engine is measured by.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Times {
+    /// From the prompts to their first tokens, all sequences, with compression; in seconds.
+    pub(crate) prefill_s: f64,
+    /// A decode step of all sequences together, mean.
+    pub(crate) decode_step_s: f64,
+    /// From the prompts to their last tokens.
+    pub(crate) end_to_end_s: f64,
+    /// Bytes of the cache: ours after prefill and compression, a peer's at the end.
+    pub(crate) cache_bytes: u64,
+}
+
+/// What a process of ours measured.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub(crate) struct Point {
+    /// As for every engine.
+    #[serde(flatten)]
+    pub(crate) times: Times,
+    /// What only we know.
+    #[serde(flatten)]
+    pub(crate) details: Details,
+}
+
+/// What is known of our own engine alone; sums over the sequences.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub(crate) struct Details {
     /// Prefill without what follows, in seconds.
     pub(crate) model_s: f64,
     /// Attention statistics for the policy.
     pub(crate) statistics_s: f64,
     /// Planning and compaction.
     pub(crate) compress_s: f64,
-    /// A decode step, mean.
-    pub(crate) decode_step_s: f64,
-    /// Bytes allocated for the cache after prefill, before and after compression.
+    /// Entries that the policy kept, over all layers and KV heads.
+    pub(crate) kept_entries: u64,
+    /// Bytes allocated for the cache before compression.
     pub(crate) cache_bytes_before: u64,
-    /// See `cache_bytes_before`.
-    pub(crate) cache_bytes_after: u64,
     /// Bytes of the memory-mapped weights, which the peaks contain.
     pub(crate) weight_bytes: u64,
     /// Most resident memory up to the end of compression (`VmHWM`), where the system tells.
@@ -51,65 +75,73 @@ pub(crate) struct Point {
     pub(crate) decode_peak_bytes: Option<u64>,
 }
 
-/// Runs the subcommand.
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    whittle_kernels::set_threads(arguments.threads)?;
+/// Measures the point.
+pub(super) fn measure(arguments: &Arguments) -> Result<Point> {
     let model = whittle_models::load(&arguments.model, &LoadOptions::default())?;
     let model = &*model;
     // Brings the weights into memory and starts the threads.
-    let warm_up = start(model, &PolicyChoice::new("full", 1.0), 64, 2)?;
-    decode(warm_up.1)?;
+    let warm_up = start(model, &PolicyChoice::new("full", 1.0), 64, 2, 0)?;
+    decode(&mut [warm_up.1], 2)?;
 
     let choice = PolicyChoice::new(&arguments.policy, arguments.kv_budget);
-    let (prefilled, sequence) = start(
-        model,
-        &choice,
-        arguments.prompt_tokens,
-        arguments.new_tokens,
-    )?;
+    let (prompt_tokens, new_tokens) = (arguments.prompt_tokens, arguments.new_tokens);
+    let begin = Instant::now();
+    let (prefilled, mut sequences): (Vec<_>, Vec<_>) = (0..arguments.batch)
+        .map(|sequence| start(model, &choice, prompt_tokens, new_tokens, sequence as u64))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    let prefill = begin.elapsed();
     let prefill_peak = ProcessMemory::read().map(|memory| memory.peak);
     // Writing 5 resets VmHWM to what is resident now (proc(5)); without it there is no peak of decoding alone.
     let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-    let decode_step = decode(sequence)?;
-    let decode_peak = if reset {
-        ProcessMemory::read().map(|memory| memory.peak)
-    } else {
-        None
-    };
+    let steps = decode(&mut sequences, new_tokens)?;
+    let decode_peak = ProcessMemory::read().map(|memory| memory.peak);
 
-    let times = prefilled.times;
-    let point = Point {
-        model_s: (times.model.vision + times.model.decoder).as_secs_f64(),
-        statistics_s: times.model.statistics.as_secs_f64(),
-        compress_s: times.compress.as_secs_f64(),
-        decode_step_s: decode_step.as_secs_f64(),
-        cache_bytes_before: prefilled.compression.bytes_before,
-        cache_bytes_after: prefilled.compression.bytes_after,
-        weight_bytes: model.description().weight_bytes,
-        prefill_peak_bytes: prefill_peak,
-        decode_peak_bytes: decode_peak,
-    };
-    println!("{}", serde_json::to_string(&point)?);
-    Ok(())
+    Ok(Point {
+        times: Times {
+            prefill_s: prefill.as_secs_f64(),
+            decode_step_s: steps.as_secs_f64() / (new_tokens - 1) as f64,
+            end_to_end_s: (prefill + steps).as_secs_f64(),
+            cache_bytes: prefilled.iter().map(|p| p.compression.bytes_after).sum(),
+        },
+        details: Details {
+            weight_bytes: model.description().weight_bytes,
+            prefill_peak_bytes: prefill_peak,
+            decode_peak_bytes: decode_peak.filter(|_| reset),
+            ..details(&prefilled)
+        },
+    })
 }
 
-/// Prefills a prompt of pseudo-random tokens and compresses its cache.
+/// Sums over the sequences; what does not come from them is empty.
+fn details(prefilled: &[Prefilled]) -> Details {
+    let seconds = |get: fn(&Prefilled) -> Duration| prefilled.iter().map(get).sum::<Duration>();
+    let count = |get: fn(&Prefilled) -> u64| prefilled.iter().map(get).sum();
+    Details {
+        model_s: seconds(|of| of.times.model.vision + of.times.model.decoder).as_secs_f64(),
+        statistics_s: seconds(|of| of.times.model.statistics).as_secs_f64(),
+        compress_s: seconds(|of| of.times.compress).as_secs_f64(),
+        kept_entries: count(|of| of.compression.kept_entries()),
+        cache_bytes_before: count(|of| of.compression.bytes_before),
+        weight_bytes: 0,
+        prefill_peak_bytes: None,
+        decode_peak_bytes: None,
+    }
+}
+
+/// Prefills a prompt of pseudo-random tokens, other ones for each sequence, and compresses its cache.
 fn start<'m>(
     model: &'m dyn Model,
     choice: &PolicyChoice,
     prompt_tokens: usize,
     new_tokens: usize,
-) -> Result<(whittle_engine::Prefilled, Sequence<'m>)> {
+    sequence: u64,
+) -> Result<(Prefilled, Sequence<'m>)> {
     let vocabulary = model.description().text.vocabulary as u64;
-    // A linear congruential generator (Knuth's MMIX): any tokens will do, as long as they are the same ones.
-    let ids = (0..prompt_tokens).scan(1_u64, |state, _| {
-        *state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        Some(((*state >> 33) % vocabulary) as u32)
-    });
+    let ids = pseudo_random(1 + sequence).map(|bits| (bits % vocabulary) as u32);
     let prompt = Prompt {
-        ids: ids.collect(),
+        ids: ids.take(prompt_tokens).collect(),
         info: PromptInfo::text(prompt_tokens),
         images: Vec::new(),
     };
@@ -124,14 +156,16 @@ fn start<'m>(
     Ok(prefix.into_sequence(model, &*policy, limits)?)
 }
 
-/// Generates all tokens; the mean time of a step.
-fn decode(mut sequence: Sequence<'_>) -> Result<Duration> {
-    loop {
-        if let Some(reason) = sequence.step()?.finished {
-            return sequence
-                .done(reason)
-                .decode_step()
-                .context("--new-tokens must be at least 2");
-        }
+/// Generates all tokens; the time that it takes. The first token comes from prefill and costs no step.
+fn decode(sequences: &mut [Sequence<'_>], new_tokens: usize) -> Result<Duration> {
+    let begin = Instant::now();
+    for token in 1..=new_tokens {
+        let steps = step_together(sequences)?;
+        let finished = steps.iter().filter(|step| step.finished.is_some()).count();
+        let expected = if token == new_tokens { steps.len() } else { 0 };
+        (finished == expected)
+            .then_some(())
+            .with_context(|| format!("{finished} sequences ended with token {token}"))?;
     }
+    Ok(begin.elapsed())
 }
