@@ -213,18 +213,27 @@ fn wrong_usage() {
 #[test]
 fn a_folder_of_another_shape_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let model = whittle_testing::golden("models/llama");
-    let mut command = whittle(&[
-        "bench",
-        "--shape",
-        "tiny",
-        "--prompts",
-        "32",
-        "--repeat",
-        "1",
-    ]);
-    command.env("TMPDIR", folder.path());
-    let (code, error) = failure(command.arg("--checkpoint").arg(model));
-    assert_eq!(code, 1);
-    assert!(error.contains("but shape tiny has"), "{error}");
+    let weights = folder.path().join("weights");
+    for (model, name, measure, message) in [
+        ("llama", "weights", "grid", "but shape tiny has"),
+        (
+            "llava-next-mistral",
+            "weights-vision",
+            "vision",
+            "holds another model than that of shape tiny",
+        ),
+    ] {
+        let place = folder.path().join(name);
+        std::fs::create_dir(&place).unwrap();
+        let model = whittle_testing::golden(&format!("models/{model}"));
+        for entry in std::fs::read_dir(model).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), place.join(entry.file_name())).unwrap();
+        }
+        let mut command = whittle(&["bench", "--shape", "tiny", "--prompts", "32"]);
+        command.args(["--measure", measure, "--checkpoint"]);
+        let (code, error) = failure(command.arg(&weights));
+        assert_eq!(code, 1);
+        assert!(error.contains(message), "{error}");
+    }
 }

@@ -65,6 +65,7 @@ impl Children {
     /// Vision tower and projector.
     pub(super) fn vision(&self, model: &Path, samples: usize) -> Result<Vec<f64>> {
         let arguments = [
+            &self.of_shape(),
             &format!("--model={}", model.display()),
             &format!("--tiles={TILES}"),
             &format!("--samples={samples}"),
