@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use whittle_models::{Model, ModelError, PrefillObserver};
 
+use crate::sequence::step_together;
 use crate::{Done, EngineError, Event, FinishReason, Prefilled, Prefix, Request, Sequence};
 
-/// Sequences decoded side by side. More than one is only useful once decoding is batched.
-const MAX_ACTIVE: usize = 1;
+/// Sequences decoded side by side: each further one adds little to a step, whose time is that of reading the weights.
+const MAX_ACTIVE: usize = 8;
 
 /// Limits of an engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -255,13 +256,17 @@ impl<'m> Scheduler<'m> {
 
     /// One token for every active sequence.
     fn step(&mut self) {
-        let mut still_active = Vec::with_capacity(self.active.len());
-        for mut running in std::mem::take(&mut self.active) {
-            if self.cancelled(&running.job) {
-                running.end(FinishReason::Cancelled);
-                continue;
-            }
-            match running.sequence.step() {
+        let active = std::mem::take(&mut self.active);
+        let (cancelled, mut active): (Vec<_>, Vec<_>) = active
+            .into_iter()
+            .partition(|running| self.cancelled(&running.job));
+        for running in cancelled {
+            running.end(FinishReason::Cancelled);
+        }
+        let mut sequences: Vec<_> = active.iter_mut().map(|r| &mut r.sequence).collect();
+        let steps = step_together(&mut sequences);
+        for (running, step) in active.into_iter().zip(steps) {
+            match step {
                 Ok(step) => {
                     running.job.send(Ok(Event::Token {
                         id: step.id,
@@ -269,7 +274,7 @@ impl<'m> Scheduler<'m> {
                     }));
                     match step.finished {
                         Some(reason) => running.end(reason),
-                        None => still_active.push(running),
+                        None => self.active.push(running),
                     }
                 }
                 Err(error) => {
@@ -279,7 +284,6 @@ impl<'m> Scheduler<'m> {
                 }
             }
         }
-        self.active = still_active;
     }
 }
 

@@ -27,4 +27,4 @@ pub use request::{
     Done, Event, FinishReason, ImagePlace, Limits, PolicyChoice, Prefilled, Request, Times,
 };
 pub use sampling::{Sampling, SamplingError};
-pub use sequence::{Sequence, Step};
+pub use sequence::{Sequence, Step, step_together};

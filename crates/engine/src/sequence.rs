@@ -37,6 +37,44 @@ pub struct Step {
     pub finished: Option<FinishReason>,
 }
 
+/// One step of several sequences: what [`Sequence::step`] does with each, but the model runs once for all of them, so
+/// that its weights are read once. Every sequence gets the tokens that it gets alone.
+///
+/// The results are in the order of the sequences; those that fail do not disturb the others.
+pub fn step_together(sequences: &mut [&mut Sequence<'_>]) -> Vec<Result<Step, EngineError>> {
+    decode_together(sequences);
+    sequences
+        .iter_mut()
+        .map(|sequence| sequence.step())
+        .collect()
+}
+
+/// Decodes the pending tokens of sequences of the same model in one go. Those that are still pending afterwards are to
+/// be decoded alone: there is but one of them, or one of them fails.
+fn decode_together(sequences: &mut [&mut Sequence<'_>]) {
+    let Some(model) = sequences.first().map(|sequence| sequence.model) else {
+        return;
+    };
+    let same = |sequence: &&mut &mut Sequence| {
+        sequence.pending.is_some() && std::ptr::addr_eq(sequence.model, model)
+    };
+    let mut pending: Vec<_> = sequences.iter_mut().filter(same).collect();
+    if pending.len() < 2 {
+        return;
+    }
+    let start = Instant::now();
+    let tokens: Vec<u32> = pending.iter().filter_map(|s| s.pending).collect();
+    let mut caches: Vec<&mut KvCache> = pending.iter_mut().map(|s| &mut s.cache).collect();
+    let Ok(logits) = model.decode_batch(&tokens, &mut caches) else {
+        return;
+    };
+    let time = start.elapsed();
+    let vocabulary = logits.len() / pending.len();
+    for (sequence, logits) in pending.into_iter().zip(logits.chunks_exact(vocabulary)) {
+        sequence.decoded(logits.to_vec(), time);
+    }
+}
+
 impl<'m> Sequence<'m> {
     pub(crate) fn new(
         model: &'m dyn Model,
@@ -67,9 +105,8 @@ impl<'m> Sequence<'m> {
     pub fn step(&mut self) -> Result<Step, EngineError> {
         if let Some(token) = self.pending.take() {
             let start = Instant::now();
-            self.logits = self.model.decode(token, &mut self.cache)?;
-            self.decode_time += start.elapsed();
-            self.decode_steps += 1;
+            let logits = self.model.decode(token, &mut self.cache)?;
+            self.decoded(logits, start.elapsed());
         }
         let id = self.sampler.next(&self.logits)?;
         self.generated += 1;
@@ -109,6 +146,14 @@ impl<'m> Sequence<'m> {
             }
         }
         Ok(Step { id, text, finished })
+    }
+
+    /// The pending token is in the cache.
+    fn decoded(&mut self, logits: Vec<f32>, time: Duration) {
+        self.pending = None;
+        self.logits = logits;
+        self.decode_time += time;
+        self.decode_steps += 1;
     }
 
     /// The summary of an answer that ended for this reason.

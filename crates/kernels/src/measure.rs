@@ -1,42 +1,61 @@
 //! What the machine can do at most: the limits that speeds are compared with.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::arch::{Operation, Vector};
 use crate::mmap::AnonymousMap;
-use crate::{KernelError, Kernels, arch, threads};
+use crate::{Isa, KernelError, Kernels, arch, threads};
 
-/// Elements that a task reads.
-const TASK: usize = 1 << 18;
+/// Elements that a task reads: long enough a walk for the hardware to read ahead.
+const TASK: usize = 1 << 22;
+
+/// Memory to be read, larger than the caches.
+pub struct ReadMeter {
+    memory: AnonymousMap,
+}
+
+impl ReadMeter {
+    /// Takes `bytes` bytes of memory. Fails if there is not that much.
+    pub fn new(bytes: usize) -> Result<Self, KernelError> {
+        let mut memory = AnonymousMap::huge(bytes)?;
+        threads::for_each_chunk(memory.elements_mut::<f32>(), TASK, |_, chunk| {
+            chunk.fill(1.0);
+        });
+        Ok(Self { memory })
+    }
+
+    /// How long all threads together take to read it once.
+    pub fn read(&self) -> Duration {
+        let isa = Kernels::detect().isa();
+        let elements = self.memory.elements::<f32>();
+        let start = Instant::now();
+        let sums = threads::map(elements.len().div_ceil(TASK), |i| {
+            let chunk = &elements[i * TASK..elements.len().min((i + 1) * TASK)];
+            match isa {
+                Isa::Scalar => chunk.iter().sum::<f32>(),
+                // SAFETY: `isa` is one that the machine has.
+                isa => unsafe { arch::run(isa, Sum(chunk)) },
+            }
+        });
+        // The sums have to be used, or they need not be computed.
+        std::hint::black_box(sums);
+        start.elapsed()
+    }
+
+    /// Bytes that [`ReadMeter::read`] reads.
+    pub fn bytes(&self) -> usize {
+        self.memory.bytes().len()
+    }
+}
 
 /// Bytes per second at which all threads together read memory: the best of `repeat` walks over `bytes` bytes, which
 /// should be several times the last cache.
 ///
 /// Fails if there is not that much memory.
 pub fn read_bandwidth(bytes: usize, repeat: usize) -> Result<f64, KernelError> {
-    let isa = Kernels::detect().isa();
-    let mut memory = AnonymousMap::huge(bytes)?;
-    threads::for_each_chunk(memory.elements_mut::<f32>(), TASK, |_, chunk| {
-        chunk.fill(1.0)
-    });
-    let elements = memory.elements::<f32>();
-    let mut best = f64::INFINITY;
-    for _ in 0..repeat {
-        let start = Instant::now();
-        let sums = threads::map(elements.len().div_ceil(TASK), |i| {
-            let chunk = &elements[i * TASK..elements.len().min((i + 1) * TASK)];
-            match isa {
-                crate::Isa::Scalar => chunk.iter().sum(),
-                // SAFETY: `isa` is one that the machine has.
-                isa => unsafe { arch::run(isa, Sum(chunk)) },
-            }
-        });
-        // The sum has to be used, or it need not be computed.
-        if std::hint::black_box(sums.iter().sum::<f32>()) >= 0.0 {
-            best = best.min(start.elapsed().as_secs_f64());
-        }
-    }
-    Ok(bytes as f64 / best)
+    let meter = ReadMeter::new(bytes)?;
+    let best = (0..repeat).map(|_| meter.read()).min().unwrap_or_default();
+    Ok(bytes as f64 / best.as_secs_f64())
 }
 
 /// The sum of all elements.

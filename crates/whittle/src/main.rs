@@ -11,6 +11,7 @@ mod interval;
 mod kept;
 mod options;
 mod plot;
+mod processor;
 #[cfg(target_os = "linux")]
 mod progress;
 mod report;

@@ -21,9 +21,11 @@ pub(crate) struct Panel {
 }
 
 /// Okabe and Ito's colours, which colour-blind people can tell apart (black is the full cache's).
-const COLOURS: [&str; 7] = [
+pub(crate) const COLOURS: [&str; 7] = [
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F",
 ];
+/// Of text, of what is the same for all lines.
+pub(crate) const BLACK: &str = "#20242c";
 const WIDTH: f64 = 330.0;
 const HEIGHT: f64 = 240.0;
 const COLUMNS: usize = 3;
@@ -38,14 +40,8 @@ pub(crate) fn svg(title: &str, panels: &[Panel]) -> String {
     let columns = COLUMNS.min(panels.len()).max(1);
     let rows = panels.len().div_ceil(columns);
     let (width, height) = (columns as f64 * WIDTH, 44.0 + LEGEND + rows as f64 * HEIGHT);
-    let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"12\" \
-         fill=\"#20242c\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{LEFT}\" y=\"28\" font-size=\"16\" font-weight=\"600\">{}</text>\n",
-        escape(title)
-    );
-    legend(&mut out, panels, width);
+    let mut out = open(title, width, height);
+    legend(&mut out, &entries(panels), width);
     for (place, panel) in panels.iter().enumerate() {
         let x = (place % columns) as f64 * WIDTH;
         let y = 44.0 + LEGEND + (place / columns) as f64 * HEIGHT;
@@ -57,22 +53,43 @@ pub(crate) fn svg(title: &str, panels: &[Panel]) -> String {
     out
 }
 
-fn legend(out: &mut String, panels: &[Panel], width: f64) {
-    let Some(first) = panels.first() else { return };
-    let mut entries: Vec<(&str, &str, bool)> = Vec::new();
+/// The beginning of a picture: its size, a white ground, a title.
+pub(crate) fn open(title: &str, width: f64, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" font-family=\"system-ui, 'Segoe UI', Helvetica, Arial, sans-serif\" font-size=\"12\" \
+         fill=\"#20242c\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <text x=\"{LEFT}\" y=\"28\" font-size=\"16\" font-weight=\"600\">{}</text>\n",
+        escape(title)
+    )
+}
+
+/// A line's name, its colour, and whether it is dashed.
+pub(crate) type Entry<'a> = (&'a str, &'static str, bool);
+
+fn entries(panels: &[Panel]) -> Vec<Entry<'_>> {
+    let Some(first) = panels.first() else {
+        return Vec::new();
+    };
+    let mut entries = Vec::new();
     if panels.iter().any(|panel| panel.full.is_some()) {
-        entries.push(("full", "#20242c", true));
+        entries.push(("full", BLACK, true));
     }
     for (place, line) in first.lines.iter().enumerate() {
         entries.push((&line.name, COLOURS[place % COLOURS.len()], false));
     }
+    entries
+}
+
+/// What the lines mean, below the title.
+pub(crate) fn legend(out: &mut String, entries: &[Entry<'_>], width: f64) {
     let (mut x, mut y) = (LEFT, 54.0);
     for (name, colour, dashed) in entries {
         let room = 44.0 + 7.2 * name.chars().count() as f64;
         if x + room > width {
             (x, y) = (LEFT, y + 20.0);
         }
-        let dash = if dashed {
+        let dash = if *dashed {
             " stroke-dasharray=\"5 4\""
         } else {
             ""
@@ -173,7 +190,8 @@ fn draw(out: &mut String, panel: &Panel) {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text that may stand in an SVG.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

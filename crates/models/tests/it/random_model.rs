@@ -2,7 +2,9 @@
 
 use whittle_kernels::DType;
 use whittle_kv::Needs;
-use whittle_models::random::{RandomShape, write_random_checkpoint};
+use whittle_models::random::{
+    RandomShape, RandomVision, write_random_checkpoint, write_random_llava_next,
+};
 use whittle_models::{LoadOptions, Message, load};
 
 use crate::parity::{greedy, new_cache};
@@ -45,6 +47,53 @@ fn a_random_checkpoint_loads_and_generates() {
         .prefill(&prompt, &mut cache, &Needs::default(), &mut ())
         .unwrap();
     assert_eq!(greedy(&*model, prefill.logits, &mut cache, 4).0.len(), 4);
+}
+
+#[test]
+fn a_random_llava_next_sees_an_image() {
+    let vision = RandomVision {
+        hidden: 32,
+        layers: 2,
+        heads: 4,
+        intermediate: 64,
+        tile: 28,
+        patch: 14,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    write_random_llava_next(folder.path(), &vision, &tiny(), 7, |_, _| ()).unwrap();
+    let model = load(folder.path(), &LoadOptions::default()).unwrap();
+    let image = image::DynamicImage::new_rgb8(56, 56);
+    let prompt = model
+        .prompt(&[Message::user("ab", 1)], std::slice::from_ref(&image))
+        .unwrap();
+    assert_eq!(prompt.images[0].pixels.tiles, 5, "the whole and four parts");
+    let mut cache = new_cache(&*model);
+    let prefill = model
+        .prefill(&prompt, &mut cache, &Needs::default(), &mut ())
+        .unwrap();
+    assert!(!prefill.times.vision.is_zero());
+    let generated = greedy(&*model, prefill.logits, &mut cache, 2).0;
+    assert_eq!(generated.len(), 2);
+}
+
+#[test]
+fn the_image_needs_room_in_the_vocabulary() {
+    let small = RandomShape {
+        vocabulary: 259,
+        ..tiny()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let written = write_random_llava_next(
+        folder.path(),
+        &RandomVision::LARGE_336,
+        &small,
+        0,
+        |_, _| (),
+    );
+    assert_eq!(
+        written.unwrap_err().to_string(),
+        "the image's placeholder is token 259"
+    );
 }
 
 #[test]

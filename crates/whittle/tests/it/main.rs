@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod ask;
+mod bench;
 mod common;
 mod errors;
 mod help;

@@ -15,8 +15,9 @@ use whittle_toolchain::tools::{
 };
 
 use crate::failure::{MISSING, Said};
+use crate::processor::Processor;
 use crate::workplace::{StoreArguments, ToolArguments};
-use machine::{Disk, Processor};
+use machine::Disk;
 use timing::Timing;
 
 /// Show what whittle optimize needs and finds on this machine.

@@ -153,10 +153,11 @@ mod tests {
     use whittle_toolchain::sandbox::Layers;
     use whittle_toolchain::tools::{Inventory, Located};
 
-    use super::super::machine::{Disk, Processor};
+    use super::super::machine::Disk;
     use super::super::timing::Timing;
     use super::super::{SandboxState, SanitizerState};
     use super::*;
+    use crate::processor::Processor;
 
     fn line(tool: Tool, path: Option<&str>, install: Option<&str>) -> InventoryLine {
         InventoryLine {

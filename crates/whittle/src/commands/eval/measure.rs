@@ -57,21 +57,17 @@ impl Measurement<'_> {
             ..Tally::default()
         };
         let total = Mutex::new(vec![empty.clone(); self.settings.len()]);
-        // Small models gain more from whole pages side by side than from threads inside a kernel, so every worker has
-        // a pool of one thread.
+        // Small models gain more from whole pages side by side than from threads inside a kernel.
         let work = || -> Result<()> {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(1)
-                .build()
-                .context("cannot start a thread")?;
             loop {
                 let page = next.fetch_add(1, Ordering::Relaxed);
                 if page >= self.pages {
                     return Ok(());
                 }
                 let mut tallies = vec![empty.clone(); self.settings.len()];
-                let measured =
-                    pool.install(|| self.page(self.seed_start + page as u64, &mut tallies));
+                let measured = whittle_kernels::serially(|| {
+                    self.page(self.seed_start + page as u64, &mut tallies)
+                });
                 if measured.is_err() {
                     // The other workers stop at their next page.
                     next.store(self.pages, Ordering::Relaxed);
