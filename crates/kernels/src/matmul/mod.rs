@@ -17,11 +17,11 @@ use rows::Rows;
 use tile::{Multiply, Pairs, TILE_ROWS, Widened, tile};
 pub use weights::PackedMatrix;
 
-/// Steps along k of a block: a panel's share takes 32 kB.
-const BLOCK_STEPS: usize = 128;
+/// Steps along k of a block: a panel's share takes 64 kB and stays in the second-level cache, as the sums do.
+const BLOCK_STEPS: usize = 256;
 
-/// Tiles of a task: their sums take 144 kB at most, so that they stay in the second-level cache.
-const TASK_TILES: usize = 96;
+/// Tiles of a task: their sums take 72 kB at most.
+const TASK_TILES: usize = 48;
 
 /// From this many tiles on, weights are widened once rather than for each tile.
 const MANY_TILES: usize = 3;
@@ -46,17 +46,10 @@ pub(crate) fn matmul(isa: Isa, x: &[f32], k: usize, products: &mut [Product]) {
     // Weights of different types may need `x` in different forms.
     for group in products.chunk_by_mut(|a, b| a.w.joined() == b.w.joined()) {
         let (m, joined) = (x.len() / k, group[0].w.joined());
-        let block = if m <= TILE_ROWS { k } else { BLOCK_STEPS };
-        let rows = Rows {
-            x,
-            m,
-            k,
-            joined,
-            block,
-        };
+        let rows = Rows { x, m, k, joined };
         let mut packed = Scratch::take();
         if joined == 2 {
-            let packed: &mut [[bf16; 2]] = packed.elements(m * rows.depth());
+            let packed: &mut [[bf16; 2]] = packed.elements(m * rows.stride());
             // SAFETY: weights are joined only for paths that multiply pairs.
             rows.pack(packed, |task| unsafe { arch::run_pairs(isa, task) });
             // SAFETY: as above; tasks do not overlap.
@@ -64,7 +57,7 @@ pub(crate) fn matmul(isa: Isa, x: &[f32], k: usize, products: &mut [Product]) {
                 arch::run_pairs(isa, task);
             });
         } else {
-            let packed: &mut [f32] = packed.elements(m * rows.depth());
+            let packed: &mut [f32] = packed.elements(m * rows.stride());
             // SAFETY: `isa` is one that the machine has.
             rows.pack(packed, |task| unsafe { arch::run(isa, task) });
             // SAFETY: as above; tasks do not overlap.
@@ -149,7 +142,7 @@ impl<P> Task<'_, P> {
             // SAFETY: one tile of all rows and a whole panel; the sums have room for any tile.
             unsafe {
                 self.tile::<V, M, C>(0, 0, self.rows.depth(), panel, &mut sums, false);
-                self.finish(0, &sums, width);
+                self.finish::<V, C>(0, &sums);
             };
             return;
         }
@@ -178,7 +171,7 @@ impl<P> Task<'_, P> {
         }
         for (tile, sums) in self.tiles.clone().zip(sums.chunks_exact(tile_len)) {
             // SAFETY: these rows and columns belong to this task.
-            unsafe { self.finish(tile, sums, width) };
+            unsafe { self.finish::<V, C>(tile, sums) };
         }
     }
 
@@ -195,17 +188,19 @@ impl<P> Task<'_, P> {
         add: bool,
     ) {
         let height = self.rows.height(index);
-        let x = self.packed[self.rows.start(index, at, steps)..][..steps * height].as_ptr();
+        let stride = self.rows.stride();
+        let first = index * TILE_ROWS * stride + at;
+        let x = self.packed[first..][..(height - 1) * stride + steps].as_ptr();
         let (w, sums) = (weights.as_ptr(), sums.as_mut_ptr());
         // SAFETY: passed on to the caller; `x` was just checked.
         unsafe {
             match height {
-                1 => tile::<V, M, 1, C>(steps, x, w, sums, add),
-                2 => tile::<V, M, 2, C>(steps, x, w, sums, add),
-                3 => tile::<V, M, 3, C>(steps, x, w, sums, add),
-                4 => tile::<V, M, 4, C>(steps, x, w, sums, add),
-                5 => tile::<V, M, 5, C>(steps, x, w, sums, add),
-                _ => tile::<V, M, TILE_ROWS, C>(steps, x, w, sums, add),
+                1 => tile::<V, M, 1, C>(steps, x, stride, w, sums, add),
+                2 => tile::<V, M, 2, C>(steps, x, stride, w, sums, add),
+                3 => tile::<V, M, 3, C>(steps, x, stride, w, sums, add),
+                4 => tile::<V, M, 4, C>(steps, x, stride, w, sums, add),
+                5 => tile::<V, M, 5, C>(steps, x, stride, w, sums, add),
+                _ => tile::<V, M, TILE_ROWS, C>(steps, x, stride, w, sums, add),
             }
         }
     }
@@ -213,26 +208,31 @@ impl<P> Task<'_, P> {
     /// Writes a tile's sums, plus the bias, to the output.
     ///
     /// # Safety
-    /// No other thread has these rows and columns.
+    /// The CPU has V's instruction set; no other thread has these rows and columns.
     #[inline(always)]
-    unsafe fn finish(&self, tile: usize, sums: &[f32], width: usize) {
-        let n = self.product.w.rows();
-        let columns = self.panel * width..n.min((self.panel + 1) * width);
+    unsafe fn finish<V: Vector, const C: usize>(&self, tile: usize, sums: &[f32]) {
+        let (n, width) = (self.product.w.rows(), C * V::LANES);
+        let first = self.panel * width;
+        let count = width.min(n - first);
+        let bias = self.product.bias.map(|bias| &bias[first..first + count]);
         let rows = sums.chunks_exact(width).take(self.rows.height(tile));
         for (r, sums) in rows.enumerate() {
-            let at = (tile * TILE_ROWS + r) * n + columns.start;
-            // SAFETY: inside `out`, as `pointer` checks; exclusivity is the caller's.
-            let out = unsafe {
-                let start = self.product.out.pointer(at, columns.len());
-                std::slice::from_raw_parts_mut(start, columns.len())
-            };
-            match self.product.bias {
-                Some(bias) => {
-                    for ((out, sum), bias) in out.iter_mut().zip(sums).zip(&bias[columns.clone()]) {
-                        *out = sum + bias;
+            let at = (tile * TILE_ROWS + r) * n + first;
+            // SAFETY: inside `out` and the bias; `pointer` checks the one, the slice the other.
+            unsafe {
+                let out = self.product.out.pointer(at, count);
+                for c in (0..count).step_by(V::LANES) {
+                    let lanes = V::LANES.min(count - c);
+                    let mut sum = V::load(sums.as_ptr().add(c));
+                    if let Some(bias) = bias {
+                        sum = sum.add(V::load_partial(bias.as_ptr().add(c), lanes));
+                    }
+                    if lanes == V::LANES {
+                        sum.store(out.add(c));
+                    } else {
+                        sum.store_partial(out.add(c), lanes);
                     }
                 }
-                None => out.copy_from_slice(&sums[..columns.len()]),
             }
         }
     }

@@ -4,13 +4,14 @@ use half::bf16;
 
 use super::tile::TILE_ROWS;
 use crate::arch::{Bf16Dot, Operation, PairOperation, Vector};
-use crate::shared::SharedMut;
 use crate::threads;
 
-/// Elements of `x` below which one thread packs them.
-const SMALL: usize = 1 << 14;
+/// Rows that a task packs.
+const TASK_ROWS: usize = 16;
+/// Steps of a cache line, and of any vector of pairs.
+const LINE: usize = 16;
 
-/// `x` [m, k], which is packed as [block along k][tile][step][row of the tile]; the last tile may have fewer rows.
+/// `x` [m, k], which is packed as [m, stride]: rows of steps along k.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) x: &'a [f32],
@@ -18,14 +19,18 @@ pub(super) struct Rows<'a> {
     pub(super) k: usize,
     /// Elements along k that make a step.
     pub(super) joined: usize,
-    /// Steps of a block.
-    pub(super) block: usize,
 }
 
 impl Rows<'_> {
     /// Steps along k.
     pub(super) fn depth(&self) -> usize {
         self.k.div_ceil(self.joined)
+    }
+
+    /// Steps from one packed row to the next: not a multiple of what the first-level cache takes in one way, as then the
+    /// rows of a tile would drive each other out.
+    pub(super) fn stride(&self) -> usize {
+        self.depth().next_multiple_of(LINE) + LINE
     }
 
     pub(super) fn tiles(&self) -> usize {
@@ -37,107 +42,62 @@ impl Rows<'_> {
         TILE_ROWS.min(self.m - tile * TILE_ROWS)
     }
 
-    /// Where the part of a tile in the block from step `at` on, `steps` deep, starts among the packed elements.
-    pub(super) fn start(&self, tile: usize, at: usize, steps: usize) -> usize {
-        at * self.m + tile * TILE_ROWS * steps
-    }
-
-    /// Packs all rows into `packed`, `m * depth` elements.
-    pub(super) fn pack<P: Copy + Send>(self, packed: &mut [P], work: impl Fn(PackTile<P>) + Sync) {
-        let to = SharedMut::new(packed);
-        let tile = |tile| {
-            work(PackTile {
-                rows: self,
-                tile,
-                to,
+    /// Packs all rows into `packed`, `m * stride` steps.
+    pub(super) fn pack<P: Send>(self, packed: &mut [P], work: impl Fn(PackRows<P>) + Sync) {
+        let Rows { x, k, .. } = self;
+        let stride = self.stride();
+        threads::for_each_chunk(packed, TASK_ROWS * stride, |task, packed| {
+            let rows = packed.len() / stride;
+            let x = &x[task * TASK_ROWS * k..][..rows * k];
+            work(PackRows {
+                x,
+                k,
+                packed,
+                stride,
             });
-        };
-        if self.x.len() <= SMALL {
-            (0..self.tiles()).for_each(tile);
-        } else {
-            threads::for_each(self.tiles(), tile);
-        }
+        });
     }
 }
 
-/// Packs one tile; no other task has the same one.
-pub(super) struct PackTile<'a, P> {
-    rows: Rows<'a>,
-    tile: usize,
-    to: SharedMut<'a, P>,
+/// Packs some rows.
+pub(super) struct PackRows<'a, P> {
+    x: &'a [f32],
+    k: usize,
+    packed: &'a mut [P],
+    stride: usize,
 }
 
-impl<P> PackTile<'_, P> {
-    /// Calls `copy(elements of a row, where its steps go, distance between the steps)` for each row and block.
-    ///
-    /// # Safety
-    /// No other task has this tile.
-    #[inline(always)]
-    unsafe fn for_each_row(&self, mut copy: impl FnMut(&[f32], *mut P, usize)) {
-        let Rows {
-            x,
-            k,
-            joined,
-            block,
-            ..
-        } = self.rows;
-        let height = self.rows.height(self.tile);
-        for at in (0..self.rows.depth()).step_by(block) {
-            let steps = block.min(self.rows.depth() - at);
-            let start = self.rows.start(self.tile, at, steps);
-            // SAFETY: the tile's part of this block, which belongs to this task; `pointer` checks the bounds.
-            let to = unsafe { self.to.pointer(start, steps * height) };
-            for r in 0..height {
-                let row = &x[(self.tile * TILE_ROWS + r) * k..][..k];
-                let row = &row[at * joined..k.min((at + steps) * joined)];
-                // SAFETY: within the part.
-                copy(row, unsafe { to.add(r) }, height);
-            }
-        }
-    }
-}
-
-impl Operation for PackTile<'_, f32> {
+impl Operation for PackRows<'_, f32> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector>(self) {
-        // SAFETY: the steps of the row are within the tile's part.
-        unsafe {
-            self.for_each_row(|row, to, height| {
-                for (i, x) in row.iter().enumerate() {
-                    *to.add(i * height) = *x;
-                }
-            });
+        let rows = self.x.chunks_exact(self.k);
+        for (packed, x) in self.packed.chunks_exact_mut(self.stride).zip(rows) {
+            packed[..self.k].copy_from_slice(x);
         }
     }
 }
 
-impl PairOperation for PackTile<'_, [bf16; 2]> {
+impl PairOperation for PackRows<'_, [bf16; 2]> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Bf16Dot>(self) {
-        // SAFETY: the steps of the row are within the tile's part; the arrays hold two vectors.
-        unsafe {
-            self.for_each_row(|row, to, height| {
-                let mut pairs = [[bf16::ZERO; 2]; 16];
-                for (i, chunk) in row.chunks(2 * V::LANES).enumerate() {
-                    let mut padded = [0.0; 32];
-                    let from = if chunk.len() == 2 * V::LANES {
-                        chunk.as_ptr()
-                    } else {
-                        padded[..chunk.len()].copy_from_slice(chunk);
-                        padded.as_ptr()
-                    };
-                    let (low, high) = (V::load(from), V::load(from.add(V::LANES)));
-                    V::store_rounded(low, high, pairs.as_mut_ptr().cast());
-                    let to = to.add(i * V::LANES * height);
-                    for (j, pair) in pairs.iter().enumerate().take(chunk.len().div_ceil(2)) {
-                        *to.add(j * height) = *pair;
-                    }
+        let rows = self.x.chunks_exact(self.k);
+        for (packed, x) in self.packed.chunks_exact_mut(self.stride).zip(rows) {
+            let chunks = x.chunks_exact(2 * V::LANES);
+            let mut padded = [0.0; 32];
+            padded[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+            let chunks = chunks.chain([&padded[..2 * V::LANES]]);
+            for (packed, x) in packed.chunks_exact_mut(V::LANES).zip(chunks) {
+                // SAFETY: two vectors are readable, LANES pairs writable; the caller grants the instruction set.
+                unsafe {
+                    let low = V::load(x.as_ptr());
+                    let high = V::load(x.as_ptr().add(V::LANES));
+                    V::store_rounded(low, high, packed.as_mut_ptr().cast());
                 }
-            });
+            }
         }
     }
 }

@@ -115,7 +115,7 @@ impl<V: Bf16Dot> Multiply<V> for Pairs {
 
 /// `sums` [R, C vectors] = (or +=, if `add`) the products of `depth` packed steps.
 ///
-/// `x` is [step][R], `w` [step][C vectors]. The sums continue where they were, so that each of them is one chain along
+/// `x` is R rows of `depth` steps, `stride` apart, `w` [step][C vectors]. The sums continue where they were, so that each of them is one chain along
 /// k, however k is cut into blocks and whichever tile computes it: results don't depend on how many rows there are.
 ///
 /// # Safety
@@ -124,6 +124,7 @@ impl<V: Bf16Dot> Multiply<V> for Pairs {
 pub(super) unsafe fn tile<V: Vector, M: Multiply<V>, const R: usize, const C: usize>(
     depth: usize,
     x: *const M::X,
+    stride: usize,
     w: *const M::W,
     sums: *mut f32,
     add: bool,
@@ -139,10 +140,10 @@ pub(super) unsafe fn tile<V: Vector, M: Multiply<V>, const R: usize, const C: us
             }
         }
         for step in 0..depth {
-            let (x, w) = (x.add(step * R), w.add(step * C * V::LANES));
+            let w = w.add(step * C * V::LANES);
             let weights: [M::Factor; C] = std::array::from_fn(|c| M::load(w.add(c * V::LANES)));
             for (r, row) in tile.iter_mut().enumerate() {
-                let x = M::repeat(x.add(r));
+                let x = M::repeat(x.add(r * stride + step));
                 for (sum, w) in row.iter_mut().zip(weights) {
                     *sum = M::accumulate(*sum, x, w);
                 }
