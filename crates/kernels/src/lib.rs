@@ -139,7 +139,7 @@ impl Kernels {
         match self.isa {
             _ if m == 0 => {}
             Isa::Scalar => {
-                for Product { out, w, bias } in products {
+                for Product { out, w, bias } in products.iter_mut().filter(|p| !p.out.is_empty()) {
                     scalar::matmul(out, x, w.plain(), *bias);
                 }
             }

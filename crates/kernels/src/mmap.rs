@@ -142,6 +142,9 @@ impl AnonymousMap {
     pub fn elements<T: bytemuck::Pod>(&self) -> &[T] {
         let bytes = self.bytes();
         let len = bytes.len() - bytes.len() % size_of::<T>();
+        if len == 0 {
+            return &[]; // no bytes have no alignment either
+        }
         bytemuck::cast_slice(&bytes[..len])
     }
 
@@ -149,6 +152,9 @@ impl AnonymousMap {
     pub fn elements_mut<T: bytemuck::Pod>(&mut self) -> &mut [T] {
         let bytes = self.bytes_mut();
         let len = bytes.len() - bytes.len() % size_of::<T>();
+        if len == 0 {
+            return &mut [];
+        }
         bytemuck::cast_slice_mut(&mut bytes[..len])
     }
 }
@@ -191,8 +197,37 @@ mod tests {
         assert_eq!(map.bytes(), [0; 10]);
         map.elements_mut::<f32>().copy_from_slice(&[1.0, 2.0]);
         assert_eq!(map.elements::<f32>(), [1.0, 2.0]);
-        assert_eq!(AnonymousMap::new(0).unwrap().bytes(), b"");
+        let mut empty = AnonymousMap::new(0).unwrap();
+        assert_eq!(empty.bytes(), b"");
+        assert!(empty.elements::<f32>().is_empty() && empty.elements_mut::<f32>().is_empty());
         assert!(AnonymousMap::new(usize::MAX / 2).is_err());
+    }
+
+    #[test]
+    fn memory_for_huge_pages_is_aligned_and_zeroed() {
+        for bytes in [1, HUGE_PAGE - 1, HUGE_PAGE, 3 * HUGE_PAGE + 5] {
+            let mut map = AnonymousMap::huge(bytes).unwrap();
+            assert_eq!(map.bytes().len(), bytes);
+            assert!(map.bytes().iter().all(|byte| *byte == 0));
+            map.bytes_mut().fill(1);
+            if bytes >= HUGE_PAGE {
+                assert_eq!(map.bytes().as_ptr().align_offset(HUGE_PAGE), 0);
+            }
+        }
+        assert!(AnonymousMap::huge(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn released_bytes_can_be_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let content: Vec<u8> = (0..300_000_u32).map(|i| (i % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let file = MappedFile::open(&path).unwrap();
+        for range in [0..0, 0..content.len(), 5..200_000, 0..usize::MAX] {
+            file.release(range);
+            assert_eq!(file.bytes(), content);
+        }
     }
 
     /// Resident bytes of this process.

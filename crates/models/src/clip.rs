@@ -1,6 +1,6 @@
 //! The CLIP vision tower (`transformers/models/clip/modeling_clip.py`): tiles in, patch features out.
 
-use whittle_kernels::{Activation, Elements, Heads, Kernels, KvView, Mask};
+use whittle_kernels::{Activation, DType, Elements, Heads, Kernels, KvView, Mask, bf16};
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{ClipConfig, FeatureSelection};
@@ -11,7 +11,7 @@ use crate::layers::{LayerNorm, Linear, vector};
 const CHANNELS: usize = 3;
 
 /// Rows of all tiles that go through a block together; bounds the activation memory.
-const ROWS_TOGETHER: usize = 1024;
+const ROWS_TOGETHER: usize = 3072;
 
 /// A vision transformer over square tiles with a class token and learned positions.
 pub struct ClipTower {
@@ -155,6 +155,7 @@ impl ClipTower {
         let mut x = vec![0.0; embedded.len()];
         self.pre_norm.apply(self.kernels, &mut x, &embedded);
 
+        let mut buffers = Buffers::default();
         let mut states = vec![Vec::new(); self.selected.len()];
         for layer in 0..=self.blocks.len() {
             for (state, _) in states
@@ -165,7 +166,7 @@ impl ClipTower {
                 state.clone_from(&x);
             }
             if let Some(block) = self.blocks.get(layer) {
-                block.apply(self.kernels, self.heads, rows, &mut x);
+                block.apply(self.kernels, self.heads, rows, &mut x, &mut buffers);
             }
         }
         let first = usize::from(!self.keep_class_token);
@@ -250,17 +251,31 @@ impl Block {
     }
 
     /// `x` is `[tiles, rows, hidden]`; tiles do not see each other.
-    fn apply(&self, kernels: Kernels, heads: Heads, rows: usize, x: &mut [f32]) {
+    fn apply(
+        &self,
+        kernels: Kernels,
+        heads: Heads,
+        rows: usize,
+        x: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
         let hidden = heads.query * heads.dim;
-        let mut normed = vec![0.0; x.len()];
-        self.norm1.apply(kernels, &mut normed, x);
-        let project = |linear: &Linear| {
-            let mut out = vec![0.0; x.len()];
-            linear.apply(kernels, &mut out, &normed);
-            out
-        };
-        let (q, k, v) = (project(&self.q), project(&self.k), project(&self.v));
-        let mut mixed = vec![0.0; x.len()];
+        let Buffers {
+            normed,
+            q,
+            k,
+            v,
+            mixed,
+            wide,
+        } = buffers;
+        for buffer in [&mut *normed, q, k, v, mixed] {
+            buffer.resize(x.len(), 0.0);
+        }
+        wide.resize(x.len() / hidden * self.fc1.outputs(), 0.0);
+
+        self.norm1.apply(kernels, normed, x);
+        let products = &mut [self.q.product(q), self.k.product(k), self.v.product(v)];
+        kernels.matmul_all(normed, products);
         let tile = rows * hidden;
         for (((out, q), k), v) in mixed
             .chunks_exact_mut(tile)
@@ -268,56 +283,68 @@ impl Block {
             .zip(k.chunks_exact(tile))
             .zip(v.chunks_exact(tile))
         {
-            full_attention(kernels, heads, rows, out, q, k, v);
+            // Keys and values in the type of the weights, as a decoder's cache holds them.
+            if self.k.dtype() == DType::BF16 {
+                full_attention(kernels, heads, out, q, [k, v], bf16::from_f32, |x| {
+                    Elements::BF16(x)
+                });
+            } else {
+                full_attention(kernels, heads, out, q, [k, v], |x| x, |x| Elements::F32(x));
+            }
         }
-        self.out.apply(kernels, &mut normed, &mixed);
-        kernels.add(x, &normed);
+        self.out.apply(kernels, normed, mixed);
+        kernels.add(x, normed);
 
-        self.norm2.apply(kernels, &mut normed, x);
-        let mut wide = vec![0.0; x.len() / hidden * self.fc1.outputs()];
-        self.fc1.apply(kernels, &mut wide, &normed);
-        kernels.activate(self.activation, &mut wide);
-        self.fc2.apply(kernels, &mut normed, &wide);
-        kernels.add(x, &normed);
+        self.norm2.apply(kernels, normed, x);
+        self.fc1.apply(kernels, wide, normed);
+        kernels.activate(self.activation, wide);
+        self.fc2.apply(kernels, normed, wide);
+        kernels.add(x, normed);
     }
 }
 
-/// Attention of one tile; `q`, `k`, `v`, `out` are `[rows, heads, dim]`.
-fn full_attention(
+/// Activations that all blocks share.
+#[derive(Default)]
+struct Buffers {
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    k: Vec<f32>,
+    v: Vec<f32>,
+    mixed: Vec<f32>,
+    wide: Vec<f32>,
+}
+
+/// Attention of one tile; `q`, keys, values and `out` are `[rows, heads, dim]`. Keys and values are converted first.
+fn full_attention<T: Copy>(
     kernels: Kernels,
     heads: Heads,
-    rows: usize,
     out: &mut [f32],
     q: &[f32],
-    k: &[f32],
-    v: &[f32],
+    [k, v]: [&[f32]; 2],
+    convert: impl Fn(f32) -> T,
+    elements: impl for<'a> Fn(&'a [T]) -> Elements<'a>,
 ) {
-    let keys = heads_first(k, heads, rows);
-    let values = heads_first(v, heads, rows);
+    let rows = q.len() / (heads.query * heads.dim);
+    let keys = heads_first(k, heads, &convert);
+    let values = heads_first(v, heads, &convert);
     let per_head = rows * heads.dim;
     let views: Vec<KvView> = keys
         .chunks_exact(per_head)
         .zip(values.chunks_exact(per_head))
-        .map(|(k, v)| KvView::contiguous(Elements::F32(k), Elements::F32(v), rows))
+        .map(|(k, v)| KvView::contiguous(elements(k), elements(v), rows))
         .collect();
-    kernels.prefill_attention(
-        out,
-        q,
-        &views,
-        heads,
-        Mask::Full,
-        (heads.dim as f32).sqrt().recip(),
-        None,
-    );
+    let scale = (heads.dim as f32).sqrt().recip();
+    kernels.prefill_attention(out, q, &views, heads, Mask::Full, scale, None);
 }
 
 /// `[rows, heads, dim]` to `[heads, rows, dim]`.
-fn heads_first(x: &[f32], heads: Heads, rows: usize) -> Vec<f32> {
+fn heads_first<T>(x: &[f32], heads: Heads, convert: impl Fn(f32) -> T) -> Vec<T> {
     let width = heads.kv * heads.dim;
     let mut out = Vec::with_capacity(x.len());
     for head in 0..heads.kv {
-        for row in 0..rows {
-            out.extend_from_slice(&x[row * width + head * heads.dim..][..heads.dim]);
+        for row in x.chunks_exact(width) {
+            let row = &row[head * heads.dim..][..heads.dim];
+            out.extend(row.iter().map(|x| convert(*x)));
         }
     }
     out
@@ -374,7 +401,7 @@ mod tests {
             dim: 1,
         };
         assert_eq!(
-            heads_first(&[0., 1., 2., 3., 4., 5.], heads, 3),
+            heads_first(&[0., 1., 2., 3., 4., 5.], heads, |x| x),
             [0., 2., 4., 1., 3., 5.]
         );
     }

@@ -62,17 +62,19 @@ fn weight_bytes(shape: &RandomShape) -> f64 {
     (BYTES * (shape.parameters() - shape.vocabulary * shape.hidden)) as f64
 }
 
-/// Operations of one prompt's prefill: linear layers and causal attention for all tokens, the head for the last one.
+/// Operations of one prompt's prefill: linear layers and causal attention for all tokens, but in the last layer only
+/// keys and values, as nothing but the last token's output is used; that one's head.
 fn prefill_operations(shape: &RandomShape, tokens: usize) -> f64 {
     let (hidden, tokens) = (shape.hidden as f64, tokens as f64);
     let queries = (shape.query_heads * shape.head_dim) as f64;
     let keys = (shape.kv_heads * shape.head_dim) as f64;
-    let attention_weights = 2.0 * hidden * (queries + keys);
-    let weights = attention_weights + 3.0 * hidden * shape.intermediate as f64;
+    let of_all = 2.0 * hidden * keys;
+    let of_outputs = hidden * (2.0 * queries + 3.0 * shape.intermediate as f64);
     // Scores and mixing: two products with every position up to the token's own.
     let attention = 4.0 * queries * tokens * (tokens + 1.0) / 2.0;
-    shape.layers as f64 * (2.0 * weights * tokens + attention)
-        + 2.0 * shape.vocabulary as f64 * hidden
+    let layer = 2.0 * (of_all + of_outputs) * tokens + attention;
+    let last_layer = 2.0 * (of_all * tokens + of_outputs) + 4.0 * queries * tokens;
+    (shape.layers as f64 - 1.0) * layer + last_layer + 2.0 * shape.vocabulary as f64 * hidden
 }
 
 #[cfg(test)]
@@ -98,9 +100,10 @@ mod tests {
         // Token i sees i positions: 1 + 2 + 3.
         let attention = 4 * 2 * 4 * 6;
         let head = 2 * 10 * 8;
+        let last = 2 * (64 * 3 + 64 + 64 + 384) + 4 * 2 * 4 * 3;
         assert_eq!(
             prefill_operations(&shape(), 3),
-            f64::from(2 * (linear + attention) + head)
+            f64::from(linear + attention + last + head)
         );
     }
 
