@@ -19,7 +19,7 @@ pub(super) trait Tiles<V: Vector> {
 
     /// Packs the scaled queries `q` [group, dim]; `packed` is [group, dim rounded up to LANES].
     unsafe fn pack(packed: &mut [Self::Number], q: &[f32], dim: usize, scale: f32);
-    /// Scores of all heads against `keys` [count <= KEYS, dim].
+    /// Scores of all heads against `keys` [count <= KEYS, dim]; those from `count` on come out as anything.
     unsafe fn score(scores: &mut [f32], queries: &[Self::Number], keys: Elements, dim: usize);
     /// Writes 2 * LANES weights.
     unsafe fn store(low: V, high: V, p: *mut Self::Number);
@@ -29,14 +29,11 @@ pub(super) trait Tiles<V: Vector> {
     fn finish(mixed: &mut [f32]);
 }
 
-/// Asks for what `rows` rows of `dim` elements from `p` on are followed by, one block later: keys and values take turns,
-/// and within a block values are read by columns, so that the hardware does not see what comes.
+/// Asks for what comes one block after `p`: keys and values take turns, and within a block values are read by columns,
+/// so that the hardware does not see what comes.
 #[inline(always)]
-fn prefetch<V: Vector, E>(p: *const E, rows: usize, dim: usize) {
-    let next = p.wrapping_add(KEYS * dim).cast::<u8>();
-    for line in (0..rows * dim * size_of::<E>()).step_by(64) {
-        V::prefetch(next.wrapping_add(line));
-    }
+fn prefetch<V: Vector, E>(p: *const E, dim: usize) {
+    V::prefetch(p.wrapping_add(KEYS * dim).cast());
 }
 
 /// Heads of the tile that starts at head `head`: four at a time, or as many as the registers hold.
@@ -154,16 +151,18 @@ unsafe fn score_tile<V: Vector, E: Element, const R: usize>(
     for j in (0..count).step_by(4) {
         let mut rows = [keys.as_ptr(); 4];
         for (c, row) in rows.iter_mut().enumerate() {
-            // Beyond the last key the last key is read again, and the result left out.
+            // Beyond the last key the last key is read again.
             *row = keys[(j + c).min(count - 1) * dim..].as_ptr();
         }
-        prefetch::<V, E>(rows[0], 4, dim);
+        for row in rows {
+            for at in (0..dim).step_by(64 / size_of::<E>()) {
+                prefetch::<V, E>(row.wrapping_add(at), dim);
+            }
+        }
         // SAFETY: each pointer starts a key; the tile holds R queries.
         let found = unsafe { dot_tile::<V, E, R>(tile.as_ptr(), rows, dim) };
         for (r, found) in found.iter().enumerate() {
-            for (c, score) in found.iter().enumerate().take(count - j) {
-                scores[r * KEYS + j + c] = *score;
-            }
+            scores[r * KEYS + j..][..4].copy_from_slice(found);
         }
     }
 }
@@ -205,10 +204,8 @@ unsafe fn mix_tile<V: Vector, E: Element, const R: usize>(
                 *sums = [V::load(p), V::load(p.add(V::LANES))];
             }
             for (j, value) in values.chunks_exact(dim).enumerate() {
-                if column == 0 {
-                    prefetch::<V, E>(value.as_ptr(), 1, dim);
-                }
                 let p = value.as_ptr().add(column);
+                prefetch::<V, E>(p, dim);
                 let (low, high): (V, V) = (E::load(p), E::load(p.add(V::LANES)));
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let weight = V::splat(*weights.as_ptr().add(r * KEYS + j));
@@ -326,14 +323,16 @@ unsafe fn score_pairs<V: Bf16Dot, const R: usize>(
     for j in (0..count).step_by(4) {
         let mut rows = [keys.as_ptr(); 4];
         for (c, row) in rows.iter_mut().enumerate() {
-            // Beyond the last key the last key is read again, and the result left out.
+            // Beyond the last key the last key is read again.
             *row = keys[(j + c).min(count - 1) * dim..].as_ptr();
         }
-        prefetch::<V, bf16>(rows[0], 4, dim);
         // SAFETY: each pointer starts a key, each query has `dim` elements.
         unsafe {
             let mut sums = [[V::splat(0.0); 4]; R];
             for at in (0..dim).step_by(2 * V::LANES) {
+                for row in rows {
+                    prefetch::<V, _>(row.add(at), dim);
+                }
                 let rows = rows.map(|row| V::load_pairs(row.add(at)));
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let q = V::load_pairs(queries.as_ptr().add(r * dim + at));
@@ -343,11 +342,7 @@ unsafe fn score_pairs<V: Bf16Dot, const R: usize>(
                 }
             }
             for (r, sums) in sums.into_iter().enumerate() {
-                let sums = V::sums(sums);
-                let to = &mut scores[r * KEYS + j..];
-                for (to, sum) in to.iter_mut().zip(sums).take(count - j) {
-                    *to = sum;
-                }
+                scores[r * KEYS + j..][..4].copy_from_slice(&V::sums(sums));
             }
         }
     }
@@ -372,15 +367,12 @@ unsafe fn mix_pairs<V: Bf16Dot, const R: usize>(
                 *sums = [V::load(p), V::load(p.add(V::LANES))];
             }
             for j in (0..count).step_by(2) {
-                if column == 0 {
-                    prefetch::<V, bf16>(values.as_ptr().add(j * dim), 2, dim);
-                }
                 // The partner of an odd last row is that row itself, with weight 0.
-                let next = (j + 1).min(count - 1);
-                let pairs = V::interleave(
-                    V::load_pairs(values.as_ptr().add(j * dim + column)),
-                    V::load_pairs(values.as_ptr().add(next * dim + column)),
-                );
+                let first = values.as_ptr().add(j * dim + column);
+                let second = values.as_ptr().add((j + 1).min(count - 1) * dim + column);
+                prefetch::<V, _>(first, dim);
+                prefetch::<V, _>(second, dim);
+                let pairs = V::interleave(V::load_pairs(first), V::load_pairs(second));
                 for (r, sums) in sums.iter_mut().enumerate() {
                     let weight = V::splat_pair(weights.as_ptr().add(r * KEYS + j));
                     sums[0] = sums[0].dot_pairs(weight, pairs[0]);

@@ -61,7 +61,7 @@ impl MemoryPool {
             pool: self.clone(),
         };
         memory.map = Some(
-            AnonymousMap::new(bytes).map_err(|error| CacheError::OutOfMemory {
+            AnonymousMap::huge(bytes).map_err(|error| CacheError::OutOfMemory {
                 bytes,
                 source: match error {
                     KernelError::MapMemory { source, .. } => source,
