@@ -1,6 +1,7 @@
 //! The least time that the work takes on this machine.
 //!
-//! A decode step has to read the weights and the cache from memory; a prefill has to do its arithmetic.
+//! A decode step has to read the weights and the cache from memory and, for a large batch, to do its arithmetic; a prefill
+//! has to do its arithmetic.
 
 use serde::Serialize;
 use whittle_models::random::RandomShape;
@@ -46,7 +47,10 @@ impl Bounds {
             decode_weight_bytes: weights,
             decode_cache_bytes: cache,
             prefill_operations: operations,
-            decode_bound_s: (weights + cache) / speed.read_bandwidth,
+            decode_bound_s: f64::max(
+                (weights + cache) / speed.read_bandwidth,
+                load.batch as f64 * weights / BYTES as f64 * 2.0 / speed.matmul_rate,
+            ),
             prefill_bound_s: operations / speed.matmul_rate,
         }
     }
@@ -134,6 +138,13 @@ mod tests {
             bounds.decode_bound_s,
             (bounds.decode_cache_bytes + 2544.0) / 100.0
         );
+        let fast_memory = Speed {
+            read_bandwidth: 1e9,
+            ..speed.clone()
+        };
+        let bounds = Bounds::new(&shape(), load, entries, 5, &fast_memory);
+        assert_eq!(bounds.decode_bound_s, 2.0 * 2544.0 / 1000.0);
+        let bounds = Bounds::new(&shape(), load, entries, 5, &speed);
         assert_eq!(
             bounds.prefill_bound_s,
             2.0 * prefill_operations(&shape(), 3) / 1000.0
