@@ -8,8 +8,8 @@ use whittle_models::ModelDescription;
 const CHUNK: usize = 512;
 
 /// An estimate of what the prefill of a prompt allocates at its peak, in bytes: the full cache, the activations of one
-/// chunk, the attention statistics, and the logits. Weights are memory-mapped files, which the system can drop, so
-/// they don't count.
+/// chunk, the attention statistics, and the logits. The weights were taken when the model was loaded, so they don't
+/// count.
 pub fn prefill_bytes(model: &ModelDescription, prompt_tokens: usize) -> u64 {
     let cache = &model.cache;
     let (query, kv) = (

@@ -55,10 +55,11 @@ fn decode_together(sequences: &mut [&mut Sequence<'_>]) {
     let Some(model) = sequences.first().map(|sequence| sequence.model) else {
         return;
     };
-    let same = |sequence: &&mut &mut Sequence| {
+    let same = |sequence: &Sequence| {
         sequence.pending.is_some() && std::ptr::addr_eq(sequence.model, model)
     };
-    let mut pending: Vec<_> = sequences.iter_mut().filter(same).collect();
+    let all = sequences.iter_mut();
+    let mut pending: Vec<_> = all.filter(|sequence| same(sequence)).collect();
     if pending.len() < 2 {
         return;
     }

@@ -1,12 +1,15 @@
 //! How fast the kernels are, in units of what bounds them: arithmetic per second, bytes per second.
 //!
-//! `cargo bench --package whittle-kernels -- [matmul|few|attention|decode]...`
+//! `cargo bench --package whittle-kernels -- [matmul|few|attention|decode]...`; `WHITTLE_ISA` chooses the path.
 #![allow(clippy::unwrap_used)] // a bench may panic
 
 use std::time::Instant;
 
 use whittle_kernels::mmap::AnonymousMap;
 use whittle_kernels::{Elements, Heads, Kernels, KvView, Mask, Matrix, bf16, measure};
+
+/// A name and what is measured under it.
+type Part = (&'static str, fn(Kernels));
 
 fn main() {
     let chosen: Vec<String> = std::env::args()
@@ -15,7 +18,7 @@ fn main() {
         .collect();
     let kernels = Kernels::detect();
     println!("path {}", kernels.isa().name());
-    let parts: [(&str, fn(Kernels)); 4] = [
+    let parts: [Part; 4] = [
         ("matmul", matmul),
         ("few", few_rows),
         ("attention", attention),

@@ -8,7 +8,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::KernelError;
@@ -77,7 +77,7 @@ pub(crate) fn for_each(tasks: usize, work: impl Fn(usize) + Sync) {
     if tasks > 1
         && threads() > 1
         && !ALONE.get()
-        && let Ok(_turn) = team().turn.try_lock()
+        && let Some(_turn) = team().turn()
     {
         return serially(|| team().run(tasks, &work));
     }
@@ -168,6 +168,15 @@ fn team() -> &'static Team {
 }
 
 impl Team {
+    /// The right to have work done, unless another caller has it. (A caller that panicked does not have it any more.)
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Does the work together with all who join. The caller has the turn.
     fn run(&self, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime is forgotten. Nobody can join once `close` has run, and it waits until all who
@@ -284,7 +293,7 @@ impl Team {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -332,6 +341,22 @@ mod tests {
             );
             assert_eq!(map(100, |i| i).len(), 100);
         }
+        // Other tests may have the threads at the moment; sooner or later it is our turn.
+        let shared = || {
+            let ids = map(64, |_| {
+                std::thread::sleep(Duration::from_micros(500));
+                std::thread::current().id()
+            });
+            ids.iter().any(|id| *id != ids[0])
+        };
+        assert!(threads() == 1 || (0..200).any(|_| shared()));
+    }
+
+    #[test]
+    fn serial_work_stays_on_its_thread() {
+        let here = std::thread::current().id();
+        let ids = serially(|| map(64, |_| std::thread::current().id()));
+        assert!(ids.iter().all(|id| *id == here));
     }
 
     #[test]

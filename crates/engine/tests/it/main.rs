@@ -7,3 +7,4 @@ mod common;
 mod golden;
 mod memory;
 mod refusals;
+mod together;

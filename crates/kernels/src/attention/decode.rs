@@ -119,7 +119,9 @@ fn merge(out: &mut [f32], parts: &[f32], part_len: usize, group: usize, head: us
     }
     if parts().next().is_some() {
         let inverse = 1.0 / sum;
-        out.iter_mut().for_each(|out| *out *= inverse);
+        for out in out {
+            *out *= inverse;
+        }
     }
 }
 

@@ -83,8 +83,7 @@ fn run<P: Sync>(rows: Rows, packed: &[P], products: &mut [Product], work: impl F
     let task = |i: usize| {
         let (mut panel, split) = (i % panels, i / panels);
         let tiles = (split * share).min(tiles)..((split + 1) * share).min(tiles);
-        let mut products = products.iter();
-        while let Some(product) = products.next() {
+        for product in &products {
             if panel < product.w.panels() {
                 work(Task {
                     rows,

@@ -71,19 +71,8 @@ impl Layer {
         if u32::try_from(self.logical.saturating_add(rows)).is_err() {
             return Err(CacheError::TooLong);
         }
-        let room = self.room();
-        let first_block = self.blocks.len() - usize::from(room > 0);
-        if room < rows {
-            // A prompt gets one block that fits, decoded tokens get pages.
-            let capacity = (rows - room).next_multiple_of(PAGE_ROWS);
-            let block = Block::new(
-                pool,
-                shape.dtype,
-                shape.head_dim,
-                vec![capacity; shape.kv_heads],
-            )?;
-            self.blocks.push((Arc::new(block), vec![0; shape.kv_heads]));
-        }
+        let first_block = self.blocks.len() - usize::from(self.room() > 0);
+        self.reserve(shape, pool, rows)?;
         let width = shape.kv_heads * shape.head_dim;
         let mut first = 0;
         for (block, filled) in &mut self.blocks[first_block..] {
@@ -114,6 +103,26 @@ impl Layer {
         }
         debug_assert_eq!(first, rows, "rows without a place");
         self.logical += rows;
+        Ok(())
+    }
+
+    /// Takes a block for `rows` more rows, as far as they don't fit into the last one: a prompt gets one block that fits,
+    /// decoded tokens get pages.
+    pub(super) fn reserve(
+        &mut self,
+        shape: &CacheShape,
+        pool: &MemoryPool,
+        rows: usize,
+    ) -> Result<(), CacheError> {
+        let missing = rows.saturating_sub(self.room());
+        if missing > 0 {
+            let capacity = missing
+                .checked_next_multiple_of(PAGE_ROWS)
+                .ok_or(CacheError::TooLong)?;
+            let capacities = vec![capacity; shape.kv_heads];
+            let block = Block::new(pool, shape.dtype, shape.head_dim, capacities)?;
+            self.blocks.push((Arc::new(block), vec![0; shape.kv_heads]));
+        }
         Ok(())
     }
 

@@ -136,6 +136,14 @@ impl KvCache {
             .append(&shape, &pool, keys, values, rows)
     }
 
+    /// Takes memory for `rows` more tokens in every layer, in one piece each, so that appending them in chunks does not
+    /// scatter them.
+    pub fn reserve(&mut self, rows: usize) -> Result<(), CacheError> {
+        let (shape, pool) = (self.shape, self.pool.clone());
+        let mut layers = self.layers.iter_mut();
+        layers.try_for_each(|layer| layer.reserve(&shape, &pool, rows))
+    }
+
     /// Keys and values of every KV head of a layer, in the order of their positions.
     ///
     /// # Panics

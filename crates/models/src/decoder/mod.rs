@@ -1,7 +1,7 @@
 //! The decoder of Llama and Mistral (`transformers/models/llama/modeling_llama.py`).
 //!
-//! Prefill runs in chunks, so the activations need memory for one chunk however long the prompt is. Weights stay
-//! memory-mapped in the type they are stored in; activations are f32.
+//! Prefill runs in chunks, so the activations need memory for one chunk however long the prompt is. Weights keep
+//! the type they are stored in and are packed once, when they are loaded; activations are f32.
 
 mod layer;
 
@@ -131,6 +131,7 @@ impl Decoder {
             inputs.info,
             needs,
         )?;
+        cache.reserve(total)?;
         // Those of a whole chunk are not kept.
         let mut buffers = Buffers::default();
         let mut logits = Vec::new();
@@ -189,6 +190,9 @@ impl Decoder {
     /// One decoding step of several sequences; see [`crate::Model::decode_batch`].
     ///
     /// # Errors
+    /// As [`crate::Model::decode_batch`].
+    ///
+    /// # Panics
     /// As [`crate::Model::decode_batch`].
     pub fn decode_batch(
         &self,

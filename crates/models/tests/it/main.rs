@@ -1,6 +1,7 @@
 //! Parity with the reference data, and errors on broken checkpoints.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod batched;
 mod broken_models;
 mod checkpoints;
 mod chunked_prefill;

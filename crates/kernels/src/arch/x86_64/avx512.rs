@@ -221,7 +221,8 @@ impl Bf16Dot for F32x16 {
     #[inline(always)]
     fn interleave(a: __m512bh, b: __m512bh) -> [__m512bh; 2] {
         unsafe {
-            let (a, b): (__m512i, __m512i) = (std::mem::transmute(a), std::mem::transmute(b));
+            let a = std::mem::transmute::<__m512bh, __m512i>(a);
+            let b = std::mem::transmute::<__m512bh, __m512i>(b);
             [
                 std::mem::transmute::<__m512i, __m512bh>(_mm512_unpacklo_epi16(a, b)),
                 std::mem::transmute::<__m512i, __m512bh>(_mm512_unpackhi_epi16(a, b)),
