@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use whittle_engine::{Engine, EngineError, EngineOptions, Event, FinishReason};
 use whittle_kv::{KvCache, Needs};
-use whittle_models::{
-    Message, Model, ModelDescription, ModelError, Prefill, PrefillObserver, Prompt, TextTokenizer,
-};
+use whittle_models::{Model, ModelError, Prefill, PrefillObserver, Prompt};
 
-use crate::common::{LLAVA, ask, case, engine, model};
+use crate::common::{LLAVA, ask, case, delegate_to_inner, engine, model};
 
 /// A reference model that counts the caches in use and can be slow or broken.
 struct Watched {
@@ -34,21 +32,7 @@ impl Watched {
 }
 
 impl Model for Watched {
-    fn description(&self) -> &ModelDescription {
-        self.inner.description()
-    }
-
-    fn tokenizer(&self) -> &TextTokenizer {
-        self.inner.tokenizer()
-    }
-
-    fn prompt(
-        &self,
-        messages: &[Message],
-        images: &[image::DynamicImage],
-    ) -> Result<Prompt, ModelError> {
-        self.inner.prompt(messages, images)
-    }
+    delegate_to_inner!();
 
     fn prefill(
         &self,

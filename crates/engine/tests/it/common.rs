@@ -6,10 +6,7 @@ use whittle_engine::{
     Done, Engine, EngineOptions, Event, Limits, PolicyChoice, Prefilled, Request,
 };
 use whittle_kv::{KvCache, Needs};
-use whittle_models::{
-    LoadOptions, Message, Model, ModelDescription, ModelError, Prefill, PrefillObserver, Prompt,
-    TextTokenizer,
-};
+use whittle_models::{LoadOptions, Message, Model, ModelError, Prefill, PrefillObserver, Prompt};
 use whittle_testing::golden;
 
 pub(crate) const LLAVA: &str = "llava-next-mistral";
@@ -110,6 +107,28 @@ pub(crate) fn ask(engine: &Engine, request: Request) -> Answered {
     }
 }
 
+/// The methods of a `Model` that a wrapper leaves to the model in its field `inner`.
+macro_rules! delegate_to_inner {
+    () => {
+        fn description(&self) -> &whittle_models::ModelDescription {
+            self.inner.description()
+        }
+
+        fn tokenizer(&self) -> &whittle_models::TextTokenizer {
+            self.inner.tokenizer()
+        }
+
+        fn prompt(
+            &self,
+            messages: &[whittle_models::Message],
+            images: &[image::DynamicImage],
+        ) -> Result<whittle_models::Prompt, whittle_models::ModelError> {
+            self.inner.prompt(messages, images)
+        }
+    };
+}
+pub(crate) use delegate_to_inner;
+
 /// The reference model, but whatever it is asked it says the same and then ends its turn.
 pub(crate) struct Scripted {
     inner: Arc<dyn Model>,
@@ -138,21 +157,7 @@ impl Scripted {
 }
 
 impl Model for Scripted {
-    fn description(&self) -> &ModelDescription {
-        self.inner.description()
-    }
-
-    fn tokenizer(&self) -> &TextTokenizer {
-        self.inner.tokenizer()
-    }
-
-    fn prompt(
-        &self,
-        messages: &[Message],
-        images: &[image::DynamicImage],
-    ) -> Result<Prompt, ModelError> {
-        self.inner.prompt(messages, images)
-    }
+    delegate_to_inner!();
 
     fn prefill(
         &self,

@@ -7,11 +7,9 @@ use whittle_engine::{
 };
 use whittle_kv::KvCache;
 use whittle_kv::Needs;
-use whittle_models::{
-    Message, Model, ModelDescription, ModelError, Prefill, PrefillObserver, Prompt, TextTokenizer,
-};
+use whittle_models::{Model, ModelError, Prefill, PrefillObserver, Prompt};
 
-use crate::common::{LLAVA, ask, case, engine, model};
+use crate::common::{LLAVA, ask, case, delegate_to_inner, engine, model};
 
 #[test]
 fn answers_side_by_side_are_those_of_requests_alone() {
@@ -51,21 +49,7 @@ struct Counting {
 }
 
 impl Model for Counting {
-    fn description(&self) -> &ModelDescription {
-        self.inner.description()
-    }
-
-    fn tokenizer(&self) -> &TextTokenizer {
-        self.inner.tokenizer()
-    }
-
-    fn prompt(
-        &self,
-        messages: &[Message],
-        images: &[image::DynamicImage],
-    ) -> Result<Prompt, ModelError> {
-        self.inner.prompt(messages, images)
-    }
+    delegate_to_inner!();
 
     fn prefill(
         &self,
