@@ -16,6 +16,8 @@ use crate::shared::SharedMut;
 
 /// How long an idle thread looks out for work before it sleeps.
 const LOOKOUT: Duration = Duration::from_micros(200);
+/// Most threads that are started for each core.
+const THREADS_PER_CORE: usize = 4;
 /// Looks between two glances at the clock.
 const LOOKS: usize = 64;
 
@@ -35,7 +37,7 @@ pub fn set_threads(threads: Option<usize>) -> Result<(), KernelError> {
     let set = *WANTED.get_or_init(|| wanted);
     // Loading a model uses rayon's pool; that it runs already, with another size, does no harm.
     let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(wanted)
+        .num_threads(bounded(wanted))
         .build_global();
     if set == wanted {
         Ok(())
@@ -50,6 +52,11 @@ pub fn set_threads(threads: Option<usize>) -> Result<(), KernelError> {
 /// How many threads the kernels use.
 pub fn threads() -> usize {
     *WANTED.get_or_init(cores)
+}
+
+/// As many of the wanted threads as are started: thousands on a few cores would only stand in each other's way.
+fn bounded(threads: usize) -> usize {
+    threads.min(THREADS_PER_CORE * cores())
 }
 
 fn cores() -> usize {
@@ -156,7 +163,7 @@ fn team() -> &'static Team {
         wake: Condvar::new(),
     });
     STARTED.get_or_init(|| {
-        for i in 1..threads() {
+        for i in 1..bounded(threads()) {
             let name = format!("kernels-{i}");
             // With fewer threads than wanted the others do the work.
             let _ = std::thread::Builder::new()
