@@ -34,7 +34,9 @@ impl Shared {
 /// Activations of a pass through the layers, which the layers share and passes reuse.
 #[derive(Default)]
 pub(super) struct Buffers {
-    normed: Vec<f32>,
+    /// The residual stream of a decode step.
+    pub(super) x: Vec<f32>,
+    pub(super) normed: Vec<f32>,
     q: Vec<f32>,
     k: Vec<f32>,
     v: Vec<f32>,
@@ -45,7 +47,7 @@ pub(super) struct Buffers {
 }
 
 /// The first `len` elements of a buffer that only ever grows; what they hold is left over from before.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+pub(super) fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
         buffer.resize(len, 0.0);
     }

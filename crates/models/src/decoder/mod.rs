@@ -18,7 +18,7 @@ use crate::error::ModelError;
 use crate::layers::{Linear, RmsNorm, Table};
 use crate::model::{LoadOptions, Prefill, PrefillObserver, PrefillTimes};
 use crate::statistics::Collector;
-use layer::{Buffers, Layer, Shared};
+use layer::{Buffers, Layer, Shared, sized};
 
 /// The input of a prefill: token ids, and the features that take the place of visual tokens.
 #[derive(Debug, Clone, Copy)]
@@ -230,14 +230,18 @@ impl Decoder {
         buffers: &mut Buffers,
     ) -> Result<Vec<f32>, ModelError> {
         let hidden = self.shared.hidden;
-        let mut x = vec![0.0; tokens.len() * hidden];
+        let mut memory = std::mem::take(&mut buffers.x);
+        let x = sized(&mut memory, tokens.len() * hidden);
         for (x, token) in x.chunks_exact_mut(hidden).zip(tokens) {
             self.embedding.row(*token as usize, x);
         }
         for layer in &self.layers {
-            layer.decode(&self.shared, buffers, caches, &mut x, positions)?;
+            layer.decode(&self.shared, buffers, caches, x, positions)?;
         }
-        let logits = self.logits(&self.normed(&x));
+        let normed = sized(&mut buffers.normed, x.len());
+        self.norm.apply(self.shared.kernels, normed, x);
+        let logits = self.logits(normed);
+        buffers.x = memory;
         check_finite(&logits)?;
         Ok(logits)
     }
