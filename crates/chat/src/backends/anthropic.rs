@@ -178,6 +178,7 @@ fn read_finish(value: &Value, draft: &mut Draft) {
     let Some(reason) = value.get("stop_reason").and_then(Value::as_str) else {
         return;
     };
+    draft.ended = true;
     draft.finish = Some(match reason {
         "max_tokens" | "model_context_window_exceeded" => Finish::Length,
         "tool_use" => Finish::ToolCalls,

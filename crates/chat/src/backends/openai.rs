@@ -169,6 +169,7 @@ fn read_finish(choice: Option<&Value>, draft: &mut Draft) {
     let Some(reason) = reason.filter(|reason| !reason.is_empty()) else {
         return;
     };
+    draft.ended = true;
     let finish = match reason {
         "length" => Finish::Length,
         "tool_calls" | "function_call" => Finish::ToolCalls,

@@ -15,6 +15,8 @@ pub(crate) struct Draft {
     pub(crate) finish: Option<Finish>,
     pub(crate) input: Option<u64>,
     pub(crate) output: Option<u64>,
+    /// Whether the server said why it ends: nothing but usage comes after that.
+    pub(crate) ended: bool,
     /// Whether the server said that this was all.
     pub(crate) complete: bool,
 }
@@ -31,7 +33,7 @@ pub(crate) struct DraftCall {
 impl Draft {
     /// Whether nothing is missing at the end of a stream.
     pub(super) fn is_whole(&self) -> bool {
-        self.complete || self.finish.is_some()
+        self.complete || self.ended
     }
 
     pub(crate) fn into_reply(self, request: &ChatRequest) -> ChatReply {
