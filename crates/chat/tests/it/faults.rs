@@ -1,7 +1,7 @@
 //! What goes wrong between here and a server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -162,12 +162,8 @@ fn a_call_is_cancelled_wherever_it_is() {
         let server = Server::script(vec![answer]);
         let model = open(&server.spec("openai"), &options()).unwrap();
         let control = Control::default();
-        let asked = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let call = scope.spawn(|| {
-                asked.store(true, Ordering::SeqCst);
-                ask_with(&*model, &request("?"), &control)
-            });
+            let call = scope.spawn(|| ask_with(&*model, &request("?"), &control));
             while server.seen().is_empty() {
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -186,7 +186,7 @@ proptest! {
         let reply = read(&text);
         // No call, no change.
         if reply.tool_calls.is_empty() {
-            prop_assert_eq!(reply.text, text.trim());
+            prop_assert_eq!(reply.text, text);
         }
     }
 }

@@ -26,15 +26,16 @@ pub(super) fn calls(text: &str, known: &dyn Fn(&str) -> bool) -> Parsed {
     let mut rest = text;
     while let Some(fence) = find_fence(rest) {
         let body = &rest[fence.body..];
-        let (found, length) = read_block(body, fence.sure, known);
-        if found.is_empty() {
+        let block = read_block(body, fence.sure, known);
+        if block.calls.is_empty() {
             parsed.text.push_str(&rest[..fence.body]);
             rest = body;
         } else {
             parsed.text.push_str(rest[..fence.start].trim_end());
             parsed.text.push('\n');
-            parsed.calls.extend(found);
-            rest = &body[length..];
+            parsed.text.push_str(block.more);
+            parsed.calls.extend(block.calls);
+            rest = &body[block.length..];
         }
     }
     parsed.text.push_str(rest);
@@ -67,12 +68,20 @@ fn find_fence(text: &str) -> Option<Fence> {
     None
 }
 
-/// The calls at the beginning of a block, and how long the block is, with its closing fence.
-fn read_block(body: &str, sure: bool, known: &dyn Fn(&str) -> bool) -> (Vec<Call>, usize) {
+/// What stands between fences.
+struct Block<'a> {
+    calls: Vec<Call>,
+    /// What comes after the calls.
+    more: &'a str,
+    /// With the closing fence.
+    length: usize,
+}
+
+fn read_block<'a>(body: &'a str, sure: bool, known: &dyn Fn(&str) -> bool) -> Block<'a> {
     let mut calls = Vec::new();
     let mut end = 0;
     loop {
-        let rest = body[end..].trim_start_matches(|c: char| c.is_whitespace() || "[,]".contains(c));
+        let rest = body[end..].trim_start_matches(between);
         let start = body.len() - rest.len();
         let Some(length) = object_length(rest) else {
             break;
@@ -84,18 +93,29 @@ fn read_block(body: &str, sure: bool, known: &dyn Fn(&str) -> bool) -> (Vec<Call
         end = start + length;
     }
     let (inner, after) = closing(&body[end..]);
+    let length = end + after;
     if calls.is_empty() && sure {
         calls.extend(guess(inner, known));
+        return Block { calls, more: "", length };
     }
-    (calls, end + after)
+    Block { calls, more: inner.trim_matches(between), length }
 }
 
-/// What comes before the closing fence, and the length with it; all of the text if there is none.
+/// What separates calls, as a list or one after the other.
+fn between(c: char) -> bool {
+    c.is_whitespace() || "[,]".contains(c)
+}
+
+/// What comes before the closing fence, and the length with it; without one, the next block or the text's end closes.
 fn closing(text: &str) -> (&str, usize) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        if line.trim() == "```" {
+        let mark = line.trim();
+        if mark == "```" {
             return (&text[..start], start + line.len());
+        }
+        if mark.starts_with("```") {
+            return (&text[..start], start);
         }
         start += line.len();
     }
