@@ -21,10 +21,21 @@ pub(crate) fn anthropic_reply(text: &str) -> Value {
     })
 }
 
+/// The middle of a text, between characters.
+fn half(text: &str) -> usize {
+    let middles = text.char_indices().map(|(place, _)| place);
+    middles
+        .take(text.chars().count() / 2 + 1)
+        .last()
+        .unwrap_or(0)
+}
+
 /// The same as events.
 pub(crate) fn openai_events(text: &str) -> Vec<String> {
-    let half = text.floor_char_boundary(text.len() / 2);
-    let piece = |text: &str| json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string();
+    let half = half(text);
+    let piece = |text: &str| {
+        json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string()
+    };
     vec![
         json!({"choices": [{"delta": {"role": "assistant", "content": ""}}]}).to_string(),
         piece(&text[..half]),
@@ -36,7 +47,7 @@ pub(crate) fn openai_events(text: &str) -> Vec<String> {
 }
 
 pub(crate) fn anthropic_events(text: &str) -> Vec<String> {
-    let half = text.floor_char_boundary(text.len() / 2);
+    let half = half(text);
     let piece = |text: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
     let events = [
         json!({"type": "message_start", "message": {"usage": {"input_tokens": 5, "cache_read_input_tokens": 6, "output_tokens": 1}}}),
@@ -64,7 +75,10 @@ pub(crate) fn ways(text: &str) -> Vec<(&'static str, bool, Answer)> {
 }
 
 fn streaming(stream: bool) -> OpenOptions {
-    OpenOptions { stream, ..options() }
+    OpenOptions {
+        stream,
+        ..options()
+    }
 }
 
 fn plain(text: &str) -> ChatReply {
@@ -72,7 +86,11 @@ fn plain(text: &str) -> ChatReply {
         text: text.to_owned(),
         tool_calls: Vec::new(),
         finish: Finish::Stop,
-        usage: Usage { input: 11, output: 7, estimated: false },
+        usage: Usage {
+            input: 11,
+            output: 7,
+            estimated: false,
+        },
         cost: None,
         compressed: None,
     }
@@ -117,12 +135,18 @@ fn calls() -> Vec<ToolCall> {
 fn openai_calls(stream: bool) -> Answer {
     if !stream {
         let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "weather", "arguments": arguments}});
-        let calls = [call("a1", r#"{"place": "Oslo"}"#), call("a2", r#"{"place": "Rome"}"#)];
+        let calls = [
+            call("a1", r#"{"place": "Oslo"}"#),
+            call("a2", r#"{"place": "Rome"}"#),
+        ];
         // Some servers say `stop` here.
-        return body(&json!({"choices": [{"message": {"content": null, "tool_calls": calls}, "finish_reason": "stop"}]}));
+        return body(
+            &json!({"choices": [{"message": {"content": null, "tool_calls": calls}, "finish_reason": "stop"}]}),
+        );
     }
     let piece = |index: u32, id: Value, name: Value, arguments: &str| {
-        let call = json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
+        let call =
+            json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
         json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string()
     };
     Answer::Events(vec![
@@ -138,7 +162,10 @@ fn openai_calls(stream: bool) -> Answer {
 fn anthropic_calls(stream: bool) -> Answer {
     let block = |id: &str, input: Value| json!({"type": "tool_use", "id": id, "name": "weather", "input": input});
     if !stream {
-        let blocks = [block("a1", json!({"place": "Oslo"})), block("a2", json!({"place": "Rome"}))];
+        let blocks = [
+            block("a1", json!({"place": "Oslo"})),
+            block("a2", json!({"place": "Rome"})),
+        ];
         return body(&json!({"content": blocks, "stop_reason": "tool_use"}));
     }
     let piece = |index: u32, text: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": text}});
@@ -174,7 +201,10 @@ fn with_results() -> ChatRequest {
 #[test]
 fn tools_are_called_and_their_results_sent_back() {
     for stream in [false, true] {
-        for (dialect, answer) in [("openai", openai_calls(stream)), ("anthropic", anthropic_calls(stream))] {
+        for (dialect, answer) in [
+            ("openai", openai_calls(stream)),
+            ("anthropic", anthropic_calls(stream)),
+        ] {
             let server = Server::script(vec![answer]);
             let model = open(&server.spec(dialect), &streaming(stream)).unwrap();
             let reply = ask(&*model, &with_results()).unwrap();
@@ -187,7 +217,10 @@ fn tools_are_called_and_their_results_sent_back() {
                 assert_eq!(tool["function"]["parameters"], weather().parameters);
                 let call = &messages[2]["tool_calls"][0];
                 assert_eq!(call["function"]["arguments"], r#"{"place":"Oslo"}"#);
-                assert_eq!(messages[3], json!({"role": "tool", "tool_call_id": "a1", "content": "rain"}));
+                assert_eq!(
+                    messages[3],
+                    json!({"role": "tool", "tool_call_id": "a1", "content": "rain"})
+                );
             } else {
                 assert_eq!(tool["input_schema"], weather().parameters);
                 assert_eq!(server.seen()[0].body["system"], "Be brief.");
@@ -203,7 +236,11 @@ fn tools_are_called_and_their_results_sent_back() {
 
 #[test]
 fn ends_are_told_apart() {
-    for (reason, finish) in [("length", Finish::Length), ("content_filter", Finish::Refused), ("odd", Finish::Stop)] {
+    for (reason, finish) in [
+        ("length", Finish::Length),
+        ("content_filter", Finish::Refused),
+        ("odd", Finish::Stop),
+    ] {
         let mut reply = openai_reply("x");
         reply["choices"][0]["finish_reason"] = json!(reason);
         let server = Server::script(vec![body(&reply)]);

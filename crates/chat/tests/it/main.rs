@@ -1,10 +1,13 @@
 //! Models against servers, commands and recordings that behave and misbehave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod command;
 mod dialects;
 mod faults;
 mod keys;
 mod limits;
+mod local;
 mod log;
 mod prices;
 mod recording;
@@ -50,7 +53,12 @@ fn without_keys() -> OpenOptions {
 fn request(text: &str) -> ChatRequest {
     ChatRequest {
         label: String::new(),
-        messages: vec![Message::System { text: "Be brief.".into() }, Message::User { text: text.into() }],
+        messages: vec![
+            Message::System {
+                text: "Be brief.".into(),
+            },
+            Message::User { text: text.into() },
+        ],
         tools: Vec::new(),
         max_tokens: 100,
         temperature: None,
