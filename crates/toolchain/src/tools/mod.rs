@@ -41,8 +41,9 @@ pub use error::ToolError;
 pub use find::{Found, Inventory, InventoryLine, Located};
 pub use link::{Executable, Object};
 pub use listing::{
-    AssemblyStatistics, FunctionLines, IrStatistics, assembly_functions, assembly_statistics,
-    ir_functions, ir_statistics, normalized_assembly, without_use_lists,
+    AssemblyStatistics, FunctionLines, IrStatistics, SpliceError, assembly_callees, assembly_excerpt,
+    assembly_functions, assembly_statistics, ir_callees, ir_excerpt, ir_functions, ir_statistics,
+    normalized_assembly, splice_assembly, splice_ir, without_use_lists,
 };
 pub use mca::{MachineCodeAnalysis, ResourcePressure};
 pub use profile::Profile;
