@@ -50,10 +50,12 @@ struct Reader<'a> {
 
 /// Takes a new text apart.
 pub(super) fn read(new: &str, function: &str, old: &str) -> Result<Parts, SpliceError> {
-    let allowed = statements(old).into_iter().filter_map(|statement| match statement.kind {
-        Kind::Instruction(mnemonic, _) if SPECIAL.contains(&mnemonic) => Some(mnemonic),
-        _ => None,
-    });
+    let allowed = statements(old)
+        .into_iter()
+        .filter_map(|statement| match statement.kind {
+            Kind::Instruction(mnemonic, _) if SPECIAL.contains(&mnemonic) => Some(mnemonic),
+            _ => None,
+        });
     let mut reader = Reader {
         function,
         allowed: allowed.collect(),
@@ -65,7 +67,10 @@ pub(super) fn read(new: &str, function: &str, old: &str) -> Result<Parts, Splice
     let all = statements(new);
     let mut rest = all.as_slice();
     for (number, line) in new.lines().enumerate() {
-        let count = rest.iter().take_while(|statement| statement.line == number).count();
+        let count = rest
+            .iter()
+            .take_while(|statement| statement.line == number)
+            .count();
         let (own, after) = rest.split_at(count);
         rest = after;
         reader.line(number + 1, line, own)?;
@@ -98,7 +103,12 @@ impl Reader<'_> {
         }
         let comment = &text[code.len()..];
         if comment.starts_with('#') && self.place == Place::Code {
-            match self.parts.code.last_mut().filter(|(last, _)| *last == number) {
+            match self
+                .parts
+                .code
+                .last_mut()
+                .filter(|(last, _)| *last == number)
+            {
                 Some((_, line)) => *line = format!("{line} {}", comment.trim_end()),
                 None => self.keep(number, comment.trim_end().to_owned()),
             }
@@ -115,7 +125,11 @@ impl Reader<'_> {
     }
 
     /// The line that a statement becomes, if any.
-    fn statement(&mut self, number: usize, statement: &Statement) -> Result<Option<String>, SpliceError> {
+    fn statement(
+        &mut self,
+        number: usize,
+        statement: &Statement,
+    ) -> Result<Option<String>, SpliceError> {
         match statement.kind {
             Kind::Label(label) => self.label(number, label),
             Kind::Assignment(name) => Err(refused(number, name, "symbols can't be set")),
@@ -157,7 +171,12 @@ impl Reader<'_> {
     }
 
     /// Whether a directive is kept.
-    fn directive(&mut self, number: usize, name: &str, arguments: &str) -> Result<bool, SpliceError> {
+    fn directive(
+        &mut self,
+        number: usize,
+        name: &str,
+        arguments: &str,
+    ) -> Result<bool, SpliceError> {
         if name == ".section" {
             return self.section(number, arguments).map(|()| false);
         }
@@ -177,12 +196,22 @@ impl Reader<'_> {
     /// Constants may begin before the function or after it.
     fn section(&mut self, number: usize, arguments: &str) -> Result<(), SpliceError> {
         let name = arguments.split([',', ' ', '\t']).next().unwrap_or_default();
-        let size = name.strip_prefix(".rodata.cst").map(|size| size.parse::<u32>());
+        let size = name
+            .strip_prefix(".rodata.cst")
+            .map(|size| size.parse::<u32>());
         if name != ".rodata" && !matches!(size, Some(Ok(1..=64))) {
-            return Err(refused(number, name, "the only sections are `.rodata` and `.rodata.cst…`, for constants"));
+            return Err(refused(
+                number,
+                name,
+                "the only sections are `.rodata` and `.rodata.cst…`, for constants",
+            ));
         }
         if self.place == Place::Code {
-            return Err(refused(number, name, "constants stand before the function's label or after its `.size`"));
+            return Err(refused(
+                number,
+                name,
+                "constants stand before the function's label or after its `.size`",
+            ));
         }
         self.place = Place::Constants;
         // Such a section has the alignment of its constants, so that they need not say it.
@@ -208,7 +237,11 @@ impl Reader<'_> {
 
     fn misplaced(&self, number: usize, what: &str) -> SpliceError {
         let function = self.function;
-        refused(number, what, &format!("it must stand between `{function}:` and `.size {function}, .-{function}`"))
+        refused(
+            number,
+            what,
+            &format!("it must stand between `{function}:` and `.size {function}, .-{function}`"),
+        )
     }
 }
 
@@ -220,7 +253,9 @@ fn directive_advice(name: &str) -> &'static str {
         ".globl" | ".global" | ".type" | ".weak" | ".hidden" | ".local" | ".protected" => {
             "leave it out: the function keeps its kind and visibility"
         }
-        name if is_data(name) => "data stand in a part that begins with `.section .rodata`, not among instructions",
+        name if is_data(name) => {
+            "data stand in a part that begins with `.section .rodata`, not among instructions"
+        }
         _ => "leave it out: a function holds instructions, labels, alignment and `.cfi_…` only",
     }
 }

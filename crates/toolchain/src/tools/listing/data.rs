@@ -93,7 +93,9 @@ pub(in crate::tools) fn opened_section<'a>(statement: &Statement<'a>) -> Option<
 
 /// Whether a section holds instructions.
 pub(in crate::tools) fn is_code(section: &str) -> bool {
-    let mut words = section.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+    let mut words = section
+        .split([' ', '\t', ','])
+        .filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default();
     let name = words.next().unwrap_or(first).trim_matches('"');
     let flags = words.next().unwrap_or_default();
@@ -112,7 +114,11 @@ pub(in crate::tools) fn all_symbols(asm: &str) -> Vec<(usize, &str)> {
             Kind::Assignment(_) => statement.code,
             Kind::Label(_) => continue,
         };
-        found.extend(symbols(text).into_iter().map(|symbol| (statement.line, symbol)));
+        found.extend(
+            symbols(text)
+                .into_iter()
+                .map(|symbol| (statement.line, symbol)),
+        );
     }
     found
 }

@@ -33,7 +33,11 @@ pub fn assembly_excerpt(asm: &str, function: &str) -> Option<String> {
             excerpt.push_str(&format!("# {}\n", line.trim_end()));
         }
         if count < shown.len() {
-            excerpt.push_str(&format!("# … and {} lines more of {}\n", shown.len() - count, block.label));
+            excerpt.push_str(&format!(
+                "# … and {} lines more of {}\n",
+                shown.len() - count,
+                block.label
+            ));
         }
     }
     Some(excerpt)
@@ -59,7 +63,10 @@ pub fn assembly_callees(asm: &str, function: &str) -> Vec<String> {
 /// The blocks that a text refers to, and those that these refer to, in the file's order.
 fn used_blocks<'b, 'a>(blocks: &'b [DataBlock<'a>], text: &'a str) -> Vec<&'b DataBlock<'a>> {
     let mut wanted: BTreeSet<&str> = BTreeSet::new();
-    let mut waiting: Vec<&str> = all_symbols(text).into_iter().map(|(_, symbol)| symbol).collect();
+    let mut waiting: Vec<&str> = all_symbols(text)
+        .into_iter()
+        .map(|(_, symbol)| symbol)
+        .collect();
     while let Some(symbol) = waiting.pop() {
         if let Some(block) = blocks.iter().find(|block| block.label == symbol)
             && wanted.insert(symbol)
@@ -67,5 +74,8 @@ fn used_blocks<'b, 'a>(blocks: &'b [DataBlock<'a>], text: &'a str) -> Vec<&'b Da
             waiting.extend(&block.symbols);
         }
     }
-    blocks.iter().filter(|block| wanted.contains(block.label)).collect()
+    blocks
+        .iter()
+        .filter(|block| wanted.contains(block.label))
+        .collect()
 }

@@ -87,7 +87,14 @@ fn shown(line: &str) -> Option<String> {
     if line.len() <= LONGEST_LINE {
         return Some(line.to_owned());
     }
-    let cut = line.char_indices().map(|(at, _)| at).take_while(|at| *at <= LONGEST_LINE);
+    let cut = line
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= LONGEST_LINE);
     let cut = cut.last().unwrap_or(0);
-    Some(format!("; {} … and {} bytes more", &line[..cut], line.len() - cut))
+    Some(format!(
+        "; {} … and {} bytes more",
+        &line[..cut],
+        line.len() - cut
+    ))
 }

@@ -69,7 +69,11 @@ fn token_length(text: &str, first: char) -> usize {
             byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'$' | b'-')
         })
         .count();
-    if word == 0 { first.len_utf8() } else { sigil + word }
+    if word == 0 {
+        first.len_utf8()
+    } else {
+        sigil + word
+    }
 }
 
 /// A name with its sigil and without quotes.
@@ -80,11 +84,7 @@ pub(super) fn bare(token: &str) -> String {
 /// Where `token`, a part of `text`, stands in it.
 pub(super) fn line_of(text: &str, token: &str) -> usize {
     let at = (token.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    1 + text
-        .bytes()
-        .take(at)
-        .filter(|byte| *byte == b'\n')
-        .count()
+    1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count()
 }
 
 /// What a `define` or `declare` line says, in tokens.
@@ -254,7 +254,9 @@ impl<'a> Module<'a> {
 /// The name that a module-level line defines: a type, a global, a function, attributes, metadata or a comdat.
 pub(super) fn defined(line: &str) -> Option<String> {
     if line.starts_with("define ") || line.starts_with("declare ") {
-        let name = tokens(line).into_iter().find(|token| token.starts_with('@'));
+        let name = tokens(line)
+            .into_iter()
+            .find(|token| token.starts_with('@'));
         return name.map(bare);
     }
     if !line.starts_with(['%', '@', '!', '$', 'a']) {

@@ -70,7 +70,9 @@ pub enum SpliceError {
         hint: String,
     },
     /// A label that the rest of the file needs is gone.
-    #[error("the label `{label}` is gone, but `{user}` still refers to it: keep the label, or use a table of your own")]
+    #[error(
+        "the label `{label}` is gone, but `{user}` still refers to it: keep the label, or use a table of your own"
+    )]
     MissingLabel {
         /// The label.
         label: String,

@@ -58,12 +58,20 @@ fn around<'a>(asm: &'a str, part: &str) -> (&'a str, &'a str) {
 
 /// New names for the labels of the new text that something outside of the function has too.
 fn new_names<'a>(outside: &str, parts: &'a Parts) -> BTreeMap<&'a str, String> {
-    let mut taken: BTreeSet<String> = labels(outside).iter().map(|(_, label)| (*label).to_owned()).collect();
-    let clashing: Vec<&str> = parts.labels().filter(|label| taken.contains(*label)).collect();
+    let mut taken: BTreeSet<String> = labels(outside)
+        .iter()
+        .map(|(_, label)| (*label).to_owned())
+        .collect();
+    let clashing: Vec<&str> = parts
+        .labels()
+        .filter(|label| taken.contains(*label))
+        .collect();
     taken.extend(parts.labels().map(str::to_owned));
     let mut names = BTreeMap::new();
     for label in clashing {
-        let fresh = (1u32..).map(|number| format!("{label}_{number}")).find(|name| !taken.contains(name));
+        let fresh = (1u32..)
+            .map(|number| format!("{label}_{number}"))
+            .find(|name| !taken.contains(name));
         if let Some(fresh) = fresh {
             taken.insert(fresh.clone());
             names.insert(label, fresh);
@@ -97,12 +105,21 @@ fn check_symbols(asm: &str, outside: &str, old: &str, parts: &Parts) -> Result<(
     let own: BTreeSet<&str> = parts.labels().collect();
     let ending = ending(old);
     let kept = labels(&ending).into_iter().map(|(_, label)| label);
-    let places: BTreeSet<&str> = labels(outside).into_iter().map(|(_, label)| label).chain(kept).collect();
-    let mentioned: BTreeSet<&str> = all_symbols(asm).into_iter().map(|(_, symbol)| symbol).collect();
+    let places: BTreeSet<&str> = labels(outside)
+        .into_iter()
+        .map(|(_, label)| label)
+        .chain(kept)
+        .collect();
+    let mentioned: BTreeSet<&str> = all_symbols(asm)
+        .into_iter()
+        .map(|(_, symbol)| symbol)
+        .collect();
     for (line, text) in parts.code.iter().chain(&parts.data) {
         for (_, symbol) in all_symbols(text) {
             let is_label = symbol.starts_with(".L");
-            let known = own.contains(symbol) || places.contains(symbol) || !is_label && mentioned.contains(symbol);
+            let known = own.contains(symbol)
+                || places.contains(symbol)
+                || !is_label && mentioned.contains(symbol);
             if !known {
                 let hint = if is_label {
                     "no such label is in the new text or elsewhere in the file"
@@ -122,7 +139,11 @@ fn check_symbols(asm: &str, outside: &str, old: &str, parts: &Parts) -> Result<(
 
 /// The new code between the label and the ending of the old.
 fn framed(old: &str, code: &str) -> String {
-    let has = |name: &str| statements(old).iter().any(|statement| matches!(statement.kind, Kind::Directive(found, _) if found == name));
+    let has = |name: &str| {
+        statements(old)
+            .iter()
+            .any(|statement| matches!(statement.kind, Kind::Directive(found, _) if found == name))
+    };
     let (starts, ends) = (has(".cfi_startproc"), has(".cfi_endproc"));
     let mut text = old.lines().next().unwrap_or_default().to_owned() + "\n";
     if starts {
@@ -131,7 +152,8 @@ fn framed(old: &str, code: &str) -> String {
     for line in code.lines() {
         let directive = line.trim_start();
         let about_frames = directive.starts_with(".cfi_");
-        let framing = directive.starts_with(".cfi_startproc") || directive.starts_with(".cfi_endproc");
+        let framing =
+            directive.starts_with(".cfi_startproc") || directive.starts_with(".cfi_endproc");
         if !about_frames || starts && !framing {
             text.push_str(line);
             text.push('\n');
@@ -150,7 +172,11 @@ fn ending(old: &str) -> String {
         let line = line.trim_start();
         line.starts_with(".Lfunc_end") || line.starts_with(".size")
     };
-    let before = old.split_inclusive('\n').take_while(|line| !is_end(line)).map(str::len).sum();
+    let before = old
+        .split_inclusive('\n')
+        .take_while(|line| !is_end(line))
+        .map(str::len)
+        .sum();
     old.get(before..).unwrap_or_default().to_owned()
 }
 
@@ -164,18 +190,27 @@ fn dead_lines(outside: &str, old: &str, new: &str) -> Result<BTreeSet<usize>, Sp
         .collect();
     let blocks = data_blocks(outside);
     let uses = all_symbols(outside);
-    let used_by_new: BTreeSet<&str> = all_symbols(new).into_iter().map(|(_, symbol)| symbol).collect();
+    let used_by_new: BTreeSet<&str> = all_symbols(new)
+        .into_iter()
+        .map(|(_, symbol)| symbol)
+        .collect();
     let mut dead = BTreeSet::new();
     for (line, label) in uses.iter().filter(|(_, symbol)| gone.contains(symbol)) {
-        let block = blocks.iter().find(|block| block.plain && block.lines.contains(line));
+        let block = blocks
+            .iter()
+            .find(|block| block.plain && block.lines.contains(line));
         let unused = block.filter(|block| {
-            let elsewhere = uses.iter().any(|(line, symbol)| *symbol == block.label && !block.lines.contains(line));
+            let elsewhere = uses
+                .iter()
+                .any(|(line, symbol)| *symbol == block.label && !block.lines.contains(line));
             !elsewhere && !used_by_new.contains(block.label)
         });
         let Some(block) = unused else {
             return Err(SpliceError::MissingLabel {
                 label: (*label).to_owned(),
-                user: block.map_or("the rest of the file", |block| block.label).to_owned(),
+                user: block
+                    .map_or("the rest of the file", |block| block.label)
+                    .to_owned(),
             });
         };
         dead.extend(block.lines.clone());
@@ -186,7 +221,10 @@ fn dead_lines(outside: &str, old: &str, new: &str) -> Result<BTreeSet<usize>, Sp
 /// A text without some lines, the first of which has a number.
 fn without_lines(text: &str, first: usize, dead: &BTreeSet<usize>) -> String {
     let lines = text.split_inclusive('\n').enumerate();
-    lines.filter(|(number, _)| !dead.contains(&(first + number))).map(|(_, line)| line).collect()
+    lines
+        .filter(|(number, _)| !dead.contains(&(first + number)))
+        .map(|(_, line)| line)
+        .collect()
 }
 
 #[cfg(test)]

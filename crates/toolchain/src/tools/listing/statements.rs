@@ -131,7 +131,10 @@ pub(in crate::tools) fn operands(text: &str) -> Vec<&str> {
         }
         depth <= 0 && c == ','
     });
-    parts.map(str::trim).filter(|part| !part.is_empty()).collect()
+    parts
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 /// The symbols in operands or in a directive's arguments, without `@PLT` and the like. Registers, numbers and strings are
@@ -148,7 +151,11 @@ pub(in crate::tools) fn symbols(text: &str) -> Vec<&str> {
                 end
             }
             '{' => rest.find('}').map_or(rest.len(), |end| end + 1),
-            '%' | '@' => 1 + rest[1..].find(|c: char| !is_symbol(c)).unwrap_or(rest.len() - 1),
+            '%' | '@' => {
+                1 + rest[1..]
+                    .find(|c: char| !is_symbol(c))
+                    .unwrap_or(rest.len() - 1)
+            }
             '$' => 1,
             _ if length == 0 => first.len_utf8(),
             _ => {
@@ -198,8 +205,12 @@ mod tests {
 
     #[test]
     fn symbols_are_no_registers() {
-        let operands = "$.L.str+8, *.LJTI0_0(,%rax,8), f@PLT, 16(%rsp), $-5, %zmm0 {%k1} {z}, \"odd name\"";
-        assert_eq!(symbols(operands), [".L.str", ".LJTI0_0", "f", "\"odd name\""]);
+        let operands =
+            "$.L.str+8, *.LJTI0_0(,%rax,8), f@PLT, 16(%rsp), $-5, %zmm0 {%k1} {z}, \"odd name\"";
+        assert_eq!(
+            symbols(operands),
+            [".L.str", ".LJTI0_0", "f", "\"odd name\""]
+        );
         assert_eq!(symbols(".LBB1_3-.LJTI1_0"), [".LBB1_3", ".LJTI1_0"]);
     }
 

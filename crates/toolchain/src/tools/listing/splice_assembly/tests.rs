@@ -95,7 +95,12 @@ fn long_tables_are_cut() {
 fn a_function_takes_the_place_of_the_old_one() {
     let spliced = splice_assembly(FILE, "f", NEW).unwrap();
     insta::assert_snapshot!(spliced.replace('\t', " "));
-    let functions = |asm| assembly_functions(asm).into_iter().map(|found| found.name).collect::<Vec<_>>();
+    let functions = |asm| {
+        assembly_functions(asm)
+            .into_iter()
+            .map(|found| found.name)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(functions(&spliced), functions(FILE));
     let again = splice_assembly(&spliced, "f", NEW).unwrap();
     assert_eq!(functions(&again), functions(FILE));
@@ -106,8 +111,14 @@ fn a_whole_excerpt_can_be_given_back() {
     let excerpt = assembly_excerpt(FILE, "f").unwrap();
     let code = &excerpt[..excerpt.find("\n# \t").unwrap()];
     let spliced = splice_assembly(FILE, "f", code).unwrap();
-    assert_eq!(super::super::normalized_assembly(&spliced), super::super::normalized_assembly(FILE));
-    assert_eq!(splice_assembly(FILE, "f", &excerpt).unwrap(), spliced + "\n".repeat(0).as_str());
+    assert_eq!(
+        super::super::normalized_assembly(&spliced),
+        super::super::normalized_assembly(FILE)
+    );
+    assert_eq!(
+        splice_assembly(FILE, "f", &excerpt).unwrap(),
+        spliced + "\n".repeat(0).as_str()
+    );
 }
 
 #[test]
@@ -119,7 +130,8 @@ fn a_table_in_use_needs_its_labels() {
 #[test]
 fn refusals_say_what_to_do() {
     let with = |line: &str| refusal(&NEW.replace("f:\n", &format!("f:\n{line}\n")));
-    let among_constants = |line: &str| refusal(&NEW.replace(".Lbits:\n", &format!("{line}\n.Lbits:\n")));
+    let among_constants =
+        |line: &str| refusal(&NEW.replace(".Lbits:\n", &format!("{line}\n.Lbits:\n")));
     let all = [
         splice_assembly(FILE, "h", NEW).unwrap_err().to_string(),
         refusal(""),
