@@ -1,9 +1,10 @@
 //! What goes to a model and what comes back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One message of a conversation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "role")]
 pub enum Message {
     /// What the model is for; comes first.
@@ -34,7 +35,7 @@ pub enum Message {
 }
 
 /// A tool that the model may call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tool {
     /// Its name: letters, digits and underscores.
     pub name: String,
@@ -45,7 +46,7 @@ pub struct Tool {
 }
 
 /// A call of a tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolCall {
     /// Names the call within the conversation.
     pub id: String,
@@ -56,7 +57,7 @@ pub struct ToolCall {
 }
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatRequest {
     /// Names the call within its run, such as `source/turn 3/sample 1/round 2`: a recording is replayed by it, as prompts
     /// hold measured times. Empty if the call has no name. It is not sent to remote models.
@@ -78,7 +79,7 @@ pub struct ChatRequest {
 }
 
 /// One reply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChatReply {
     /// The text.
     pub text: String,
@@ -98,7 +99,7 @@ pub struct ChatReply {
 }
 
 /// Why a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finish {
     /// The model was done.
@@ -112,7 +113,7 @@ pub enum Finish {
 }
 
 /// Tokens of a request and its reply.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub input: u64,
@@ -131,7 +132,7 @@ impl Usage {
 }
 
 /// What KV compression did with a prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Compressed {
     /// Tokens of the prompt.
     pub tokens: u64,
@@ -144,6 +145,15 @@ pub struct Compressed {
 }
 
 impl ChatRequest {
+    /// The identifier of the next tool call, for models that give none: unlike all calls so far.
+    pub(crate) fn call_id(&self, nth: usize) -> String {
+        let calls = self.messages.iter().map(|message| match message {
+            Message::Assistant { tool_calls, .. } => tool_calls.len(),
+            _ => 0,
+        });
+        format!("call_{}", calls.sum::<usize>() + nth + 1)
+    }
+
     /// Tokens of the prompt, as a rough upper estimate: a token for three bytes.
     pub fn estimated_tokens(&self) -> u64 {
         let text = |message: &Message| match message {
