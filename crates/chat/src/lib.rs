@@ -22,7 +22,9 @@ mod secrets;
 mod wrappers;
 
 pub use backends::command::{CommandExchange, CommandReply, CommandRequest, CommandToolCall};
-pub use backends::{Backend, BackendEntry, Failure, Opened, Opening, Pricing, ToolSupport, registry};
+pub use backends::{
+    Backend, BackendEntry, Failure, Opened, Opening, Pricing, ToolSupport, registry,
+};
 pub use control::Control;
 pub use error::ChatError;
 pub use message::{ChatReply, ChatRequest, Compressed, Finish, Message, Tool, ToolCall, Usage};

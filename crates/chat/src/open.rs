@@ -33,9 +33,17 @@ fn open_with(
     let Some(entry) = entries(options).find(|entry| entry.prefix == prefix) else {
         let examples: Vec<&str> = entries(options).map(|entry| entry.example).collect();
         let why = format!("it should look like one of {}", examples.join(", "));
-        return Err(ChatError::Spec { spec: spec.to_owned(), why });
+        return Err(ChatError::Spec {
+            spec: spec.to_owned(),
+            why,
+        });
     };
-    let opening = Opening { spec, rest, options, secrets };
+    let opening = Opening {
+        spec,
+        rest,
+        options,
+        secrets,
+    };
     if rest.trim().is_empty() {
         return Err(opening.wrong(format!("it should look like {}", entry.example)));
     }

@@ -42,7 +42,11 @@ impl Prices {
         let prices: Self =
             serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
         let bad = |price: f64| !price.is_finite() || price < 0.0;
-        match prices.prices.iter().find(|row| bad(row.input) || bad(row.output)) {
+        match prices
+            .prices
+            .iter()
+            .find(|row| bad(row.input) || bad(row.output))
+        {
             Some(row) => Err(wrong(format!("{:?} has a negative price", row.model))),
             None => Ok(prices),
         }
@@ -50,7 +54,10 @@ impl Prices {
 
     /// The price of what is called one of `names`: that of the longest matching row.
     pub(crate) fn of(&self, names: &[&str]) -> Option<Price> {
-        let matching = self.prices.iter().filter(|row| names.iter().any(|name| row.matches(name)));
+        let matching = self
+            .prices
+            .iter()
+            .filter(|row| names.iter().any(|name| row.matches(name)));
         let row = matching.max_by_key(|row| row.model.len())?;
         Some(Price {
             input: row.input,

@@ -135,10 +135,16 @@ impl Recording {
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<Self, ChatError> {
-        let length = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let mut lines = text[..length].split_inclusive(|byte| *byte == b'\n').enumerate();
+        let length = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        let mut lines = text[..length]
+            .split_inclusive(|byte| *byte == b'\n')
+            .enumerate();
         let first = lines.next().map_or(&b""[..], |(_, line)| line);
-        let header: Header = serde_json::from_slice(first).map_err(|_| wrong(path, "it is no recording"))?;
+        let header: Header =
+            serde_json::from_slice(first).map_err(|_| wrong(path, "it is no recording"))?;
         if header.version != VERSION {
             let why = format!("it is of version {}, not {VERSION}", header.version);
             return Err(wrong(path, why));
@@ -168,19 +174,27 @@ impl Appender {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(fail)?;
-        file.try_lock().map_err(|_| wrong(path, "somebody else records to it"))?;
+        file.try_lock()
+            .map_err(|_| wrong(path, "somebody else records to it"))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(fail)?;
         let path = path.to_owned();
         if text.is_empty() {
             let mut begun = Self { path, file };
             let model = model.to_owned();
-            begun.line(&Header { version: VERSION, model, price })?;
+            begun.line(&Header {
+                version: VERSION,
+                model,
+                price,
+            })?;
             return Ok(begun);
         }
         let old = Recording::parse(&path, &text)?;
         if old.header.model != model {
-            return Err(wrong(&path, format!("it is a recording of {}", old.header.model)));
+            return Err(wrong(
+                &path,
+                format!("it is a recording of {}", old.header.model),
+            ));
         }
         file.set_len(old.length).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
@@ -195,7 +209,10 @@ impl Appender {
     fn line(&mut self, value: &impl Serialize) -> Result<(), ChatError> {
         let mut line = serde_json::to_vec(value).map_err(|error| wrong(&self.path, error))?;
         line.push(b'\n');
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data());
         written.map_err(|error| wrong(&self.path, error))
     }
 }

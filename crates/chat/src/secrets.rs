@@ -177,16 +177,20 @@ mod tests {
     use super::*;
 
     fn secrets(key: &'static str) -> Secrets {
-        Secrets::read(&(Arc::new(move |name: &str| {
-            (name == ENDPOINT_KEY).then(|| key.to_owned())
-        }) as Environment))
+        Secrets::read(
+            &(Arc::new(move |name: &str| (name == ENDPOINT_KEY).then(|| key.to_owned()))
+                as Environment),
+        )
     }
 
     #[test]
     fn keys_are_taken_out_of_texts_and_values() {
         let secrets = secrets("sk-\"planted\"-1\n");
         assert_eq!(secrets.redact(r#"a sk-"planted"-1 b"#), "a [key] b");
-        assert_eq!(secrets.redact(r#"{"a":"sk-\"planted\"-1"}"#), r#"{"a":"[key]"}"#);
+        assert_eq!(
+            secrets.redact(r#"{"a":"sk-\"planted\"-1"}"#),
+            r#"{"a":"[key]"}"#
+        );
         let mut value = json!({"sk-\"planted\"-1": ["x sk-\"planted\"-1", 1]});
         secrets.clean_value(&mut value);
         assert_eq!(value, json!({"[key]": ["x [key]", 1]}));

@@ -83,9 +83,16 @@ impl Dialect for Messages {
     }
 
     fn event(&self, value: &Value, draft: &mut Draft) -> Result<(), Fault> {
-        let index = value.get("index").and_then(Value::as_u64).unwrap_or_default();
+        let index = value
+            .get("index")
+            .and_then(Value::as_u64)
+            .unwrap_or_default();
         let part = |name: &str| value.get(name).unwrap_or(&Value::Null);
-        match value.get("type").and_then(Value::as_str).unwrap_or_default() {
+        match value
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+        {
             "message_start" => read_usage(part("message"), draft),
             "content_block_start" => begin_block(index, part("content_block"), draft),
             "content_block_delta" => extend_block(index, part("delta"), draft),
@@ -125,13 +132,19 @@ fn turns(messages: &[Message]) -> Value {
         }
     }
     let turns = turns.into_iter();
-    turns.map(|(role, content)| json!({"role": role, "content": content})).collect()
+    turns
+        .map(|(role, content)| json!({"role": role, "content": content}))
+        .collect()
 }
 
 /// Empty text blocks are refused.
 fn text_block(text: &str) -> Vec<Value> {
     let block = json!({"type": "text", "text": text});
-    if text.trim().is_empty() { Vec::new() } else { vec![block] }
+    if text.trim().is_empty() {
+        Vec::new()
+    } else {
+        vec![block]
+    }
 }
 
 fn call(call: &ToolCall) -> Value {

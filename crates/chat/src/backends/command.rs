@@ -163,11 +163,17 @@ impl Shell {
     async fn run(&self, body: Vec<u8>) -> Result<Output, Failure> {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(&self.command).process_group(0);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         // Too many processes for a while is nothing to give up for.
-        let mut child = command.spawn().map_err(|error| Failure::again(format!("it cannot be started: {error}")))?;
+        let mut child = command
+            .spawn()
+            .map_err(|error| Failure::again(format!("it cannot be started: {error}")))?;
         let mut group = Group(child.id().map(|id| Pid::from_raw(id as i32)));
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let feed = async {
             if let Some(mut stdin) = stdin {
                 // A command need not read what it is asked.
@@ -187,8 +193,13 @@ impl Shell {
             Ok(text)
         };
         let errors = async { Ok(tail(stderr).await) };
-        let (status, (), text, errors) = tokio::try_join!(wait(&mut child, &mut group), feed, text, errors)?;
-        Ok(Output { status, text, errors })
+        let (status, (), text, errors) =
+            tokio::try_join!(wait(&mut child, &mut group), feed, text, errors)?;
+        Ok(Output {
+            status,
+            text,
+            errors,
+        })
     }
 
     fn check(&self, output: &Output) -> Result<(), Failure> {
@@ -196,9 +207,16 @@ impl Shell {
             return Ok(());
         }
         let errors = String::from_utf8_lossy(&output.errors);
-        let last: Vec<&str> = errors.lines().rev().filter(|line| !line.trim().is_empty()).take(4).collect();
+        let last: Vec<&str> = errors
+            .lines()
+            .rev()
+            .filter(|line| !line.trim().is_empty())
+            .take(4)
+            .collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
-        let why = self.secrets.brief(&format!("{}: {}", output.status, last.join(" / ")));
+        let why = self
+            .secrets
+            .brief(&format!("{}: {}", output.status, last.join(" / ")));
         if output.status.code() == Some(TRY_AGAIN) {
             return Err(Failure::again(why));
         }
@@ -209,7 +227,10 @@ impl Shell {
 
 /// Waits for the command; what it left running is killed, so that its pipes end, too.
 async fn wait(child: &mut Child, group: &mut Group) -> Result<ExitStatus, Failure> {
-    let status = child.wait().await.map_err(|error| Failure::again(error.to_string()))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| Failure::again(error.to_string()))?;
     drop(Group(group.0.take()));
     Ok(status)
 }
@@ -241,7 +262,11 @@ fn read(reply: CommandReply, request: &ChatRequest) -> ChatReply {
             },
         })
         .collect();
-    let usual = if tool_calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
+    let usual = if tool_calls.is_empty() {
+        Finish::Stop
+    } else {
+        Finish::ToolCalls
+    };
     ChatReply {
         usage: reply.usage.unwrap_or_else(|| Usage {
             input: request.estimated_tokens(),

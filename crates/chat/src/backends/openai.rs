@@ -28,7 +28,11 @@ fn open(opening: &Opening<'_>) -> Result<Opened, ChatError> {
     let dialect = ChatCompletions {
         model: address.model.clone(),
         // OpenAI's newer models refuse the old name, other servers do not know the new one.
-        max_tokens: if published { "max_completion_tokens" } else { "max_tokens" },
+        max_tokens: if published {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        },
     };
     Ok(Opened {
         backend: Box::new(Endpoint::new(opening, dialect, url, headers)?),
@@ -122,7 +126,8 @@ fn call(call: &ToolCall) -> Value {
 }
 
 fn tool(tool: &Tool) -> Value {
-    let function = json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters});
+    let function =
+        json!({"name": tool.name, "description": tool.description, "parameters": tool.parameters});
     json!({"type": "function", "function": function})
 }
 
@@ -145,9 +150,16 @@ fn read_message(message: &Value, draft: &mut Draft) {
     }
     let calls = message.get("tool_calls").and_then(Value::as_array);
     for (place, call) in calls.into_iter().flatten().enumerate() {
-        let index = call.get("index").and_then(Value::as_u64).unwrap_or(place as u64);
+        let index = call
+            .get("index")
+            .and_then(Value::as_u64)
+            .unwrap_or(place as u64);
         let draft = draft.calls.entry(index).or_default();
-        let piece = |place: &str| call.pointer(place).and_then(Value::as_str).unwrap_or_default();
+        let piece = |place: &str| {
+            call.pointer(place)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         if draft.id.is_empty() {
             draft.id.push_str(piece("/id"));
         }

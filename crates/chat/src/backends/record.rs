@@ -42,7 +42,8 @@ fn split<'a>(opening: &Opening<'a>) -> Option<(&'a str, &'a str)> {
     let mut parts = places.map(|place| (&opening.rest[..place], &opening.rest[place + 1..]));
     parts.find(|(file, spec)| {
         let prefix = spec.split_once(':').map(|(prefix, _)| prefix);
-        let known = prefix.is_some_and(|prefix| entries(opening.options).any(|entry| entry.prefix == prefix));
+        let known = prefix
+            .is_some_and(|prefix| entries(opening.options).any(|entry| entry.prefix == prefix));
         known && !file.is_empty()
     })
 }

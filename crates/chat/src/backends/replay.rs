@@ -39,7 +39,11 @@ fn open(opening: &Opening<'_>) -> Result<Opened, ChatError> {
 }
 
 fn key(label: &str, digest: impl FnOnce() -> String) -> String {
-    if label.is_empty() { digest() } else { label.to_owned() }
+    if label.is_empty() {
+        digest()
+    } else {
+        label.to_owned()
+    }
 }
 
 struct Replay {

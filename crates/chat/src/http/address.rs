@@ -19,7 +19,10 @@ impl Address {
     /// Reads `MODEL[@URL]`. The model's name may have slashes, colons and, before a URL, at signs.
     pub(crate) fn parse(opening: &Opening<'_>) -> Result<Self, ChatError> {
         let rest = opening.rest;
-        let at = ["@http://", "@https://"].iter().filter_map(|mark| rest.rfind(mark)).max();
+        let at = ["@http://", "@https://"]
+            .iter()
+            .filter_map(|mark| rest.rfind(mark))
+            .max();
         let Some(at) = at else {
             if rest.contains('@') {
                 return Err(opening.wrong("a URL after @ begins with http:// or https://"));
@@ -51,8 +54,16 @@ impl Address {
 
     /// The URL to post to: that of the interface, or the provider's, with `path` unless it has it already.
     pub(crate) fn target(&self, provider: &str, path: &str) -> Result<Url, ChatError> {
-        let base = self.url.as_ref().map_or(provider, Url::as_str).trim_end_matches('/');
-        let version = if base.matches('/').count() < 3 { "/v1" } else { "" };
+        let base = self
+            .url
+            .as_ref()
+            .map_or(provider, Url::as_str)
+            .trim_end_matches('/');
+        let version = if base.matches('/').count() < 3 {
+            "/v1"
+        } else {
+            ""
+        };
         let whole = if base.ends_with(path) {
             base.to_owned()
         } else {
@@ -109,7 +120,9 @@ mod tests {
     fn target(rest: &str) -> (String, String, String) {
         with(rest, |opening| {
             let address = Address::parse(opening).unwrap();
-            let url = address.target("https://api.openai.com/v1", "/chat/completions").unwrap();
+            let url = address
+                .target("https://api.openai.com/v1", "/chat/completions")
+                .unwrap();
             let key = key(opening, &address, OPENAI_KEY).unwrap().unwrap();
             (address.model, url.to_string(), key)
         })
@@ -120,24 +133,65 @@ mod tests {
         let own = "value of OPENAI_API_KEY".to_owned();
         let other = "value of WHITTLE_ENDPOINT_KEY".to_owned();
         let cases = [
-            ("org/m:1", "org/m:1", "https://api.openai.com/v1/chat/completions", &own),
-            ("m@http://h:8000/v1", "m", "http://h:8000/v1/chat/completions", &other),
-            ("m@http://h:8000", "m", "http://h:8000/v1/chat/completions", &other),
-            ("a@1@https://h/x/", "a@1", "https://h/x/chat/completions", &other),
-            ("m@https://h/chat/completions", "m", "https://h/chat/completions", &other),
-            ("m@https://api.openai.com/v1", "m", "https://api.openai.com/v1/chat/completions", &other),
+            (
+                "org/m:1",
+                "org/m:1",
+                "https://api.openai.com/v1/chat/completions",
+                &own,
+            ),
+            (
+                "m@http://h:8000/v1",
+                "m",
+                "http://h:8000/v1/chat/completions",
+                &other,
+            ),
+            (
+                "m@http://h:8000",
+                "m",
+                "http://h:8000/v1/chat/completions",
+                &other,
+            ),
+            (
+                "a@1@https://h/x/",
+                "a@1",
+                "https://h/x/chat/completions",
+                &other,
+            ),
+            (
+                "m@https://h/chat/completions",
+                "m",
+                "https://h/chat/completions",
+                &other,
+            ),
+            (
+                "m@https://api.openai.com/v1",
+                "m",
+                "https://api.openai.com/v1/chat/completions",
+                &other,
+            ),
         ];
         for (rest, model, url, key) in cases {
-            assert_eq!(target(rest), (model.to_owned(), url.to_owned(), key.clone()));
+            assert_eq!(
+                target(rest),
+                (model.to_owned(), url.to_owned(), key.clone())
+            );
         }
     }
 
     #[test]
     fn urls_with_secrets_are_refused_and_not_shown() {
-        for url in ["http://me:hunter2@h/v1", "https://h/v1?key=hunter2", "https://h/#hunter2"] {
-            let error = with(&format!("m@{url}"), |opening| Address::parse(opening).unwrap_err());
+        for url in [
+            "http://me:hunter2@h/v1",
+            "https://h/v1?key=hunter2",
+            "https://h/#hunter2",
+        ] {
+            let error = with(&format!("m@{url}"), |opening| {
+                Address::parse(opening).unwrap_err()
+            });
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
-        with("m@localhost:8000", |opening| assert!(Address::parse(opening).is_err()));
+        with("m@localhost:8000", |opening| {
+            assert!(Address::parse(opening).is_err())
+        });
     }
 }

@@ -45,7 +45,9 @@ impl Draft {
             estimated: self.input.is_none() || self.output.is_none(),
         };
         let calls = self.calls.into_values().enumerate();
-        let tool_calls: Vec<ToolCall> = calls.map(|(nth, call)| call.read(request.call_id(nth))).collect();
+        let tool_calls: Vec<ToolCall> = calls
+            .map(|(nth, call)| call.read(request.call_id(nth)))
+            .collect();
         let finish = match self.finish.unwrap_or(Finish::Stop) {
             // Some servers say no more than that the model stopped.
             Finish::Stop | Finish::ToolCalls if !tool_calls.is_empty() => Finish::ToolCalls,

@@ -104,8 +104,14 @@ impl<D: Dialect> Endpoint<D> {
 
     async fn exchange(&self, request: &ChatRequest) -> Result<Draft, Fault> {
         let body = self.dialect.body(request, self.stream).to_string();
-        let sending = self.client.post(self.url.clone()).headers(self.headers.clone());
-        let sending = sending.header(CONTENT_TYPE, "application/json").body(body).send();
+        let sending = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone());
+        let sending = sending
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send();
         let response = self.awake(sending).await?;
         if !response.status().is_success() {
             return Err(self.refused(response).await);
@@ -122,7 +128,9 @@ impl<D: Dialect> Endpoint<D> {
     async fn awake<T>(&self, work: impl Future<Output = reqwest::Result<T>>) -> Result<T, Fault> {
         let result = if self.stream {
             let silent = |_| Fault::Again(format!("silent for {} s", self.idle.as_secs()), None);
-            tokio::time::timeout(self.idle, work).await.map_err(silent)?
+            tokio::time::timeout(self.idle, work)
+                .await
+                .map_err(silent)?
         } else {
             work.await
         };
@@ -174,7 +182,10 @@ impl<D: Dialect> Endpoint<D> {
         if draft.is_whole() {
             Ok(draft)
         } else {
-            Err(Fault::Again("the stream ended before the reply did".to_owned(), None))
+            Err(Fault::Again(
+                "the stream ended before the reply did".to_owned(),
+                None,
+            ))
         }
     }
 
@@ -199,7 +210,11 @@ impl<D: Dialect> Endpoint<D> {
 
 impl<D: Dialect> Backend for Endpoint<D> {
     fn ask(&self, request: &ChatRequest, control: &Control) -> Result<ChatReply, Failure> {
-        let work = async { self.exchange(request).await.map_err(|fault| self.failure(fault)) };
+        let work = async {
+            self.exchange(request)
+                .await
+                .map_err(|fault| self.failure(fault))
+        };
         let draft = runtime::run(&self.name, control, self.limit, work)?;
         Ok(draft.into_reply(request))
     }
@@ -207,7 +222,10 @@ impl<D: Dialect> Backend for Endpoint<D> {
 
 fn bounded(length: usize) -> Result<(), Fault> {
     if length > MOST {
-        return Err(Fault::Unreadable(format!("it is longer than {} MiB", MOST >> 20)));
+        return Err(Fault::Unreadable(format!(
+            "it is longer than {} MiB",
+            MOST >> 20
+        )));
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use super::endpoint::Fault;
 
 /// A status other than 2xx, with what the body says.
 pub(super) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fault {
-    let said = serde_json::from_slice(body).ok().and_then(|value: Value| message(&value));
+    let said = serde_json::from_slice(body)
+        .ok()
+        .and_then(|value: Value| message(&value));
     let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
     let why = if status.is_redirection() {
         format!("{status}: redirects are not followed, as keys must not go elsewhere")
@@ -32,18 +34,36 @@ pub(super) fn error_in_body(value: &Value) -> Result<(), Fault> {
         return Ok(());
     };
     let why = message(value).unwrap_or_else(|| error.to_string());
-    let kind = error.get("type").and_then(Value::as_str).unwrap_or_default();
-    let code = error.get("code").and_then(Value::as_u64).unwrap_or_default();
-    let lasting = ["invalid_request", "authentication", "permission", "not_found", "request_too_large"];
+    let kind = error
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let code = error
+        .get("code")
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
+    let lasting = [
+        "invalid_request",
+        "authentication",
+        "permission",
+        "not_found",
+        "request_too_large",
+    ];
     let refused = matches!(code, 400..=407 | 409..=424 | 426..=428 | 430..=499)
         || lasting.iter().any(|word| kind.starts_with(word));
-    Err(if refused { Fault::Refused(why) } else { Fault::Again(why, None) })
+    Err(if refused {
+        Fault::Refused(why)
+    } else {
+        Fault::Again(why, None)
+    })
 }
 
 /// The words of an error, where the usual interfaces put them.
 fn message(value: &Value) -> Option<String> {
     let places = ["/error/message", "/message", "/error", "/detail"];
-    let mut found = places.iter().filter_map(|place| value.pointer(place)?.as_str());
+    let mut found = places
+        .iter()
+        .filter_map(|place| value.pointer(place)?.as_str());
     found.next().map(str::to_owned)
 }
 
@@ -78,7 +98,10 @@ mod tests {
     fn waits_are_read_in_all_their_forms() {
         assert_eq!(wait("retry-after", "7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("retry-after", "0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(wait("retry-after-ms", "250"), Some(Duration::from_millis(250)));
+        assert_eq!(
+            wait("retry-after-ms", "250"),
+            Some(Duration::from_millis(250))
+        );
         let date = wait("retry-after", "Fri, 31 Dec 2999 23:59:59 GMT").unwrap();
         assert!(date > Duration::from_secs(1_000_000));
         assert_eq!(wait("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT"), None);

@@ -35,7 +35,9 @@ impl Limited {
             inner,
             name,
             concurrent: options.concurrent.max(1),
-            per_minute: options.per_minute.map_or(usize::MAX, |most| most.max(1) as usize),
+            per_minute: options
+                .per_minute
+                .map_or(usize::MAX, |most| most.max(1) as usize),
             state: Mutex::default(),
             changed: Condvar::new(),
         }
@@ -51,7 +53,11 @@ impl Limited {
         loop {
             control.check(&self.name, begun)?;
             let now = Instant::now();
-            while state.begun.front().is_some_and(|then| now - *then >= MINUTE) {
+            while state
+                .begun
+                .front()
+                .is_some_and(|then| now - *then >= MINUTE)
+            {
                 state.begun.pop_front();
             }
             if state.running < self.concurrent && state.begun.len() < self.per_minute {

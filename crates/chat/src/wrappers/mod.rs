@@ -18,8 +18,19 @@ pub(crate) fn wrap(
     options: &OpenOptions,
     secrets: &Secrets,
 ) -> Box<dyn Backend> {
-    let Opened { backend, name, tools, direct, .. } = opened;
-    let redacted = |backend| Box::new(redact::Redacted { inner: backend, secrets: secrets.clone() });
+    let Opened {
+        backend,
+        name,
+        tools,
+        direct,
+        ..
+    } = opened;
+    let redacted = |backend| {
+        Box::new(redact::Redacted {
+            inner: backend,
+            secrets: secrets.clone(),
+        })
+    };
     if direct {
         return redacted(backend);
     }
@@ -42,5 +53,8 @@ pub(crate) fn wrap(
         tries: options.tries.max(1),
         backoff: options.backoff,
     });
-    Box::new(cost::Priced { inner: backend, price })
+    Box::new(cost::Priced {
+        inner: backend,
+        price,
+    })
 }

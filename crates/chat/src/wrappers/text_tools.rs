@@ -55,7 +55,10 @@ fn spell_out(request: &ChatRequest) -> ChatRequest {
     let mut messages: Vec<Message> = Vec::new();
     if !request.tools.is_empty() {
         let tools: Vec<String> = request.tools.iter().map(describe).collect();
-        let text = ALL.replacen("{tools}", &tools.join("\n"), 1).trim_end().to_owned();
+        let text = ALL
+            .replacen("{tools}", &tools.join("\n"), 1)
+            .trim_end()
+            .to_owned();
         messages.push(Message::System { text });
     }
     for message in &request.messages {
@@ -105,11 +108,18 @@ fn fence(call: &ToolCall) -> String {
 }
 
 fn result(request: &ChatRequest, id: &str, text: &str) -> String {
-    let calls = request.messages.iter().rev().filter_map(|message| match message {
-        Message::Assistant { tool_calls, .. } => Some(tool_calls),
-        _ => None,
-    });
-    let name = calls.flatten().find(|call| call.id == id).map_or("a tool", |call| call.name.as_str());
+    let calls = request
+        .messages
+        .iter()
+        .rev()
+        .filter_map(|message| match message {
+            Message::Assistant { tool_calls, .. } => Some(tool_calls),
+            _ => None,
+        });
+    let name = calls
+        .flatten()
+        .find(|call| call.id == id)
+        .map_or("a tool", |call| call.name.as_str());
     RESULT
         .trim_end()
         .replacen("{name}", name, 1)

@@ -18,8 +18,16 @@ fn malformed(error: &ChatError) -> bool {
 
 #[test]
 fn a_command_answers() {
-    let reply = once(r#"command:echo '{"text": "hi", "cost": 0.25, "usage": {"input": 3, "output": 4}}'"#, &options(), "?").unwrap();
-    assert_eq!((reply.text.as_str(), reply.cost, reply.finish), ("hi", Some(0.25), Finish::Stop));
+    let reply = once(
+        r#"command:echo '{"text": "hi", "cost": 0.25, "usage": {"input": 3, "output": 4}}'"#,
+        &options(),
+        "?",
+    )
+    .unwrap();
+    assert_eq!(
+        (reply.text.as_str(), reply.cost, reply.finish),
+        ("hi", Some(0.25), Finish::Stop)
+    );
     assert_eq!((reply.usage.total(), reply.usage.estimated), (7, false));
     let reply = once(r#"command:echo '{"text": "hi"}'"#, &options(), "?").unwrap();
     assert!(reply.usage.estimated && reply.usage.input > 0 && reply.cost.is_none());
@@ -40,7 +48,11 @@ fn it_reads_the_published_request() {
     assert_eq!(read.request.label, "a/1");
     // Told in both ways.
     assert_eq!(read.request.tools, asked.tools);
-    assert!(serde_json::to_string(&read.request.messages).unwrap().contains("Tells the weather"));
+    assert!(
+        serde_json::to_string(&read.request.messages)
+            .unwrap()
+            .contains("Tells the weather")
+    );
 }
 
 #[test]
@@ -66,7 +78,13 @@ fn its_own_tool_calls_are_taken() {
 
 #[test]
 fn what_is_no_reply_is_malformed() {
-    for output in ["", "hello", r#"{"text": "x""#, r#"{"text": "x", "tool_call": []}"#, r#"{"no": 1}"#] {
+    for output in [
+        "",
+        "hello",
+        r#"{"text": "x""#,
+        r#"{"text": "x", "tool_call": []}"#,
+        r#"{"no": 1}"#,
+    ] {
         let error = once(&format!("command:printf %s '{output}'"), &options(), "?").unwrap_err();
         assert!(malformed(&error), "{error:?}");
     }
@@ -74,11 +92,24 @@ fn what_is_no_reply_is_malformed() {
 
 #[test]
 fn an_exit_status_is_an_error_with_the_last_words() {
-    let error = once(r"command:echo one >&2; echo two >&2; exit 3", &options(), "?").unwrap_err();
-    assert!(matches!(&error, ChatError::Rejected { why, .. } if why.contains('3') && why.contains("one / two")), "{error:?}");
+    let error = once(
+        r"command:echo one >&2; echo two >&2; exit 3",
+        &options(),
+        "?",
+    )
+    .unwrap_err();
+    assert!(
+        matches!(&error, ChatError::Rejected { why, .. } if why.contains('3') && why.contains("one / two")),
+        "{error:?}"
+    );
     let error = once("command:kill -9 $$", &options(), "?").unwrap_err();
     assert!(matches!(error, ChatError::Rejected { .. }), "{error:?}");
-    let error = once(&format!("command:echo {ENDPOINT_KEY} >&2; exit 1"), &options(), "?").unwrap_err();
+    let error = once(
+        &format!("command:echo {ENDPOINT_KEY} >&2; exit 1"),
+        &options(),
+        "?",
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("[key]"), "{error}");
 }
 
@@ -86,10 +117,23 @@ fn an_exit_status_is_an_error_with_the_last_words() {
 fn exit_75_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let mark = folder.path().join("mark").display().to_string();
-    let spec = format!(r#"command:if [ -e {mark} ]; then echo '{{"text": "ok"}}'; else touch {mark}; exit 75; fi"#);
+    let spec = format!(
+        r#"command:if [ -e {mark} ]; then echo '{{"text": "ok"}}'; else touch {mark}; exit 75; fi"#
+    );
     assert_eq!(once(&spec, &options(), "?").unwrap().text, "ok");
-    let error = once("command:exit 75", &OpenOptions { tries: 2, ..options() }, "?").unwrap_err();
-    assert!(matches!(error, ChatError::Unreachable { tries: 2, .. }), "{error:?}");
+    let error = once(
+        "command:exit 75",
+        &OpenOptions {
+            tries: 2,
+            ..options()
+        },
+        "?",
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, ChatError::Unreachable { tries: 2, .. }),
+        "{error:?}"
+    );
 }
 
 /// Whether a process that wrote its number to a file is gone, after some patience.
@@ -108,7 +152,15 @@ fn a_slow_command_is_killed_with_its_children() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("child");
     let spec = format!("command:sleep 600 & echo $! > {}; wait", file.display());
-    let error = once(&spec, &OpenOptions { limit: Duration::from_millis(300), ..options() }, "?").unwrap_err();
+    let error = once(
+        &spec,
+        &OpenOptions {
+            limit: Duration::from_millis(300),
+            ..options()
+        },
+        "?",
+    )
+    .unwrap_err();
     assert!(matches!(error, ChatError::TimedOut { .. }), "{error:?}");
     assert!(gone(&file));
 
@@ -117,10 +169,15 @@ fn a_slow_command_is_killed_with_its_children() {
     let control = Control::new(Arc::default(), None);
     std::thread::scope(|scope| {
         let call = scope.spawn(|| ask_with(&*model, &request("?"), &control));
-        while fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n')).eq(&false) {
+        while fs::read_to_string(&file)
+            .is_ok_and(|text| text.ends_with('\n'))
+            .eq(&false)
+        {
             std::thread::sleep(Duration::from_millis(5));
         }
-        control.cancel.store(true, std::sync::atomic::Ordering::SeqCst);
+        control
+            .cancel
+            .store(true, std::sync::atomic::Ordering::SeqCst);
         assert!(matches!(call.join().unwrap(), Err(ChatError::Cancelled)));
     });
     assert!(gone(&file));
@@ -130,7 +187,10 @@ fn a_slow_command_is_killed_with_its_children() {
 fn a_child_left_behind_does_not_hold_the_reply_up() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("child");
-    let spec = format!(r#"command:sleep 600 & echo $! > {}; echo '{{"text": "ok"}}'"#, file.display());
+    let spec = format!(
+        r#"command:sleep 600 & echo $! > {}; echo '{{"text": "ok"}}'"#,
+        file.display()
+    );
     assert_eq!(once(&spec, &options(), "?").unwrap().text, "ok");
     assert!(gone(&file));
 }
@@ -138,12 +198,20 @@ fn a_child_left_behind_does_not_hold_the_reply_up() {
 #[test]
 fn floods_are_bounded() {
     let error = once("command:yes", &options(), "?").unwrap_err();
-    assert!(malformed(&error) && error.to_string().contains("16 MiB"), "{error:?}");
+    assert!(
+        malformed(&error) && error.to_string().contains("16 MiB"),
+        "{error:?}"
+    );
     let spec = r#"command:head -c 3000000 /dev/zero >&2; echo '{"text": "ok"}'"#;
     assert_eq!(once(spec, &options(), "?").unwrap().text, "ok");
     // A request that is not read does not block, however long.
     let long = "x".repeat(3_000_000);
-    assert_eq!(once(r#"command:echo '{"text": "ok"}'"#, &options(), &long).unwrap().text, "ok");
+    assert_eq!(
+        once(r#"command:echo '{"text": "ok"}'"#, &options(), &long)
+            .unwrap()
+            .text,
+        "ok"
+    );
 }
 
 fn schema_file() -> std::path::PathBuf {
@@ -182,7 +250,12 @@ fn the_published_schema_knows_good_from_bad() {
         assert!(serde_json::from_value::<CommandReply>(reply.clone()).is_ok());
         assert!(validator.is_valid(&exchange(reply.clone())), "{reply}");
     }
-    for reply in [json!({}), json!({"text": 1}), json!({"text": "x", "tool_call": []}), json!({"text": "x", "finish": "?"})] {
+    for reply in [
+        json!({}),
+        json!({"text": 1}),
+        json!({"text": "x", "tool_call": []}),
+        json!({"text": "x", "finish": "?"}),
+    ] {
         assert!(serde_json::from_value::<CommandReply>(reply.clone()).is_err());
         assert!(!validator.is_valid(&exchange(reply.clone())), "{reply}");
     }

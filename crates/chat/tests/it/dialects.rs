@@ -24,7 +24,9 @@ pub(crate) fn anthropic_reply(text: &str) -> Value {
 /// The same as events.
 pub(crate) fn openai_events(text: &str) -> Vec<String> {
     let half = text.floor_char_boundary(text.len() / 2);
-    let piece = |text: &str| json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string();
+    let piece = |text: &str| {
+        json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string()
+    };
     vec![
         json!({"choices": [{"delta": {"role": "assistant", "content": ""}}]}).to_string(),
         piece(&text[..half]),
@@ -64,7 +66,10 @@ pub(crate) fn ways(text: &str) -> Vec<(&'static str, bool, Answer)> {
 }
 
 fn streaming(stream: bool) -> OpenOptions {
-    OpenOptions { stream, ..options() }
+    OpenOptions {
+        stream,
+        ..options()
+    }
 }
 
 fn plain(text: &str) -> ChatReply {
@@ -72,7 +77,11 @@ fn plain(text: &str) -> ChatReply {
         text: text.to_owned(),
         tool_calls: Vec::new(),
         finish: Finish::Stop,
-        usage: Usage { input: 11, output: 7, estimated: false },
+        usage: Usage {
+            input: 11,
+            output: 7,
+            estimated: false,
+        },
         cost: None,
         compressed: None,
     }
@@ -117,12 +126,18 @@ fn calls() -> Vec<ToolCall> {
 fn openai_calls(stream: bool) -> Answer {
     if !stream {
         let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "weather", "arguments": arguments}});
-        let calls = [call("a1", r#"{"place": "Oslo"}"#), call("a2", r#"{"place": "Rome"}"#)];
+        let calls = [
+            call("a1", r#"{"place": "Oslo"}"#),
+            call("a2", r#"{"place": "Rome"}"#),
+        ];
         // Some servers say `stop` here.
-        return body(&json!({"choices": [{"message": {"content": null, "tool_calls": calls}, "finish_reason": "stop"}]}));
+        return body(
+            &json!({"choices": [{"message": {"content": null, "tool_calls": calls}, "finish_reason": "stop"}]}),
+        );
     }
     let piece = |index: u32, id: Value, name: Value, arguments: &str| {
-        let call = json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
+        let call =
+            json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
         json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string()
     };
     Answer::Events(vec![
@@ -138,7 +153,10 @@ fn openai_calls(stream: bool) -> Answer {
 fn anthropic_calls(stream: bool) -> Answer {
     let block = |id: &str, input: Value| json!({"type": "tool_use", "id": id, "name": "weather", "input": input});
     if !stream {
-        let blocks = [block("a1", json!({"place": "Oslo"})), block("a2", json!({"place": "Rome"}))];
+        let blocks = [
+            block("a1", json!({"place": "Oslo"})),
+            block("a2", json!({"place": "Rome"})),
+        ];
         return body(&json!({"content": blocks, "stop_reason": "tool_use"}));
     }
     let piece = |index: u32, text: &str| json!({"type": "content_block_delta", "index": index, "delta": {"type": "input_json_delta", "partial_json": text}});
@@ -174,7 +192,10 @@ fn with_results() -> ChatRequest {
 #[test]
 fn tools_are_called_and_their_results_sent_back() {
     for stream in [false, true] {
-        for (dialect, answer) in [("openai", openai_calls(stream)), ("anthropic", anthropic_calls(stream))] {
+        for (dialect, answer) in [
+            ("openai", openai_calls(stream)),
+            ("anthropic", anthropic_calls(stream)),
+        ] {
             let server = Server::script(vec![answer]);
             let model = open(&server.spec(dialect), &streaming(stream)).unwrap();
             let reply = ask(&*model, &with_results()).unwrap();
@@ -187,7 +208,10 @@ fn tools_are_called_and_their_results_sent_back() {
                 assert_eq!(tool["function"]["parameters"], weather().parameters);
                 let call = &messages[2]["tool_calls"][0];
                 assert_eq!(call["function"]["arguments"], r#"{"place":"Oslo"}"#);
-                assert_eq!(messages[3], json!({"role": "tool", "tool_call_id": "a1", "content": "rain"}));
+                assert_eq!(
+                    messages[3],
+                    json!({"role": "tool", "tool_call_id": "a1", "content": "rain"})
+                );
             } else {
                 assert_eq!(tool["input_schema"], weather().parameters);
                 assert_eq!(server.seen()[0].body["system"], "Be brief.");
@@ -203,7 +227,11 @@ fn tools_are_called_and_their_results_sent_back() {
 
 #[test]
 fn ends_are_told_apart() {
-    for (reason, finish) in [("length", Finish::Length), ("content_filter", Finish::Refused), ("odd", Finish::Stop)] {
+    for (reason, finish) in [
+        ("length", Finish::Length),
+        ("content_filter", Finish::Refused),
+        ("odd", Finish::Stop),
+    ] {
         let mut reply = openai_reply("x");
         reply["choices"][0]["finish_reason"] = json!(reason);
         let server = Server::script(vec![body(&reply)]);

@@ -12,7 +12,11 @@ use super::server::{Answer, Server, json as body, status};
 use super::{ask, ask_with, once, options, request};
 
 fn busy() -> Answer {
-    status(429, &[("retry-after-ms", "3")], &json!({"error": {"message": "slow down"}}))
+    status(
+        429,
+        &[("retry-after-ms", "3")],
+        &json!({"error": {"message": "slow down"}}),
+    )
 }
 
 fn broken() -> Answer {
@@ -22,9 +26,20 @@ fn broken() -> Answer {
 #[test]
 fn what_passes_is_tried_again() {
     for (dialect, stream, good) in ways("fine") {
-        let server = Server::script(vec![busy(), broken(), Answer::Body(529, vec![], "<html>".into()), good]);
-        let options = OpenOptions { stream, ..options() };
-        assert_eq!(once(&server.spec(dialect), &options, "?").unwrap().text, "fine");
+        let server = Server::script(vec![
+            busy(),
+            broken(),
+            Answer::Body(529, vec![], "<html>".into()),
+            good,
+        ]);
+        let options = OpenOptions {
+            stream,
+            ..options()
+        };
+        assert_eq!(
+            once(&server.spec(dialect), &options, "?").unwrap().text,
+            "fine"
+        );
         assert_eq!(server.seen().len(), 4);
     }
 }
@@ -32,8 +47,19 @@ fn what_passes_is_tried_again() {
 #[test]
 fn tries_are_bounded() {
     let server = Server::script(vec![broken()]);
-    let error = once(&server.spec("openai"), &OpenOptions { tries: 3, ..options() }, "?").unwrap_err();
-    assert!(matches!(&error, ChatError::Unreachable { tries: 3, why, .. } if why.contains("oops")), "{error:?}");
+    let error = once(
+        &server.spec("openai"),
+        &OpenOptions {
+            tries: 3,
+            ..options()
+        },
+        "?",
+    )
+    .unwrap_err();
+    assert!(
+        matches!(&error, ChatError::Unreachable { tries: 3, why, .. } if why.contains("oops")),
+        "{error:?}"
+    );
     assert_eq!(server.seen().len(), 3);
     assert!(!error.is_final());
 }
@@ -44,18 +70,35 @@ fn nobody_waits_past_the_deadline() {
     let model = open(&server.spec("openai"), &options()).unwrap();
     let control = Control::new(Arc::default(), Some(Duration::from_secs(30)));
     let error = ask_with(&*model, &request("?"), &control).unwrap_err();
-    assert!(matches!(error, ChatError::Unreachable { tries: 1, .. }), "{error:?}");
+    assert!(
+        matches!(error, ChatError::Unreachable { tries: 1, .. }),
+        "{error:?}"
+    );
     let error = ask(&*model, &request("?")).unwrap_err();
-    assert!(matches!(error, ChatError::Unreachable { tries: 1, .. }), "{error:?}");
+    assert!(
+        matches!(error, ChatError::Unreachable { tries: 1, .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn refusals_are_final_for_the_call() {
-    for (code, said) in [(400, "too long"), (401, "who are you"), (404, "no such model")] {
-        let server = Server::script(vec![status(code, &[], &json!({"error": {"message": said}}))]);
+    for (code, said) in [
+        (400, "too long"),
+        (401, "who are you"),
+        (404, "no such model"),
+    ] {
+        let server = Server::script(vec![status(
+            code,
+            &[],
+            &json!({"error": {"message": said}}),
+        )]);
         for dialect in ["openai", "anthropic"] {
             let error = once(&server.spec(dialect), &options(), "?").unwrap_err();
-            assert!(matches!(&error, ChatError::Rejected { why, .. } if why.contains(said)), "{error:?}");
+            assert!(
+                matches!(&error, ChatError::Rejected { why, .. } if why.contains(said)),
+                "{error:?}"
+            );
         }
         assert_eq!(server.seen().len(), 2);
     }
@@ -63,9 +106,23 @@ fn refusals_are_final_for_the_call() {
 
 #[test]
 fn nothing_listens() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = once(&format!("openai:m@http://{free}/v1"), &OpenOptions { tries: 2, ..options() }, "?").unwrap_err();
-    assert!(matches!(error, ChatError::Unreachable { tries: 2, .. }), "{error:?}");
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let error = once(
+        &format!("openai:m@http://{free}/v1"),
+        &OpenOptions {
+            tries: 2,
+            ..options()
+        },
+        "?",
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, ChatError::Unreachable { tries: 2, .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -89,7 +146,11 @@ fn truncated_json_is_no_reply() {
 fn a_cut_body_or_stream_is_never_a_short_reply() {
     for (dialect, events, whole) in [
         ("openai", openai_events("one two"), openai_reply("one two")),
-        ("anthropic", anthropic_events("one two"), anthropic_reply("one two")),
+        (
+            "anthropic",
+            anthropic_events("one two"),
+            anthropic_reply("one two"),
+        ),
     ] {
         let text = whole.to_string();
         for length in 1..events.len() - 2 {
@@ -106,8 +167,14 @@ fn a_cut_body_or_stream_is_never_a_short_reply() {
                 assert_eq!(server.seen().len(), 2, "{dialect} {length}");
             }
         }
-        let server = Server::script(vec![Answer::Cut(text[..text.len() / 2].to_owned()), body(&whole)]);
-        assert_eq!(once(&server.spec(dialect), &options(), "?").unwrap().text, "one two");
+        let server = Server::script(vec![
+            Answer::Cut(text[..text.len() / 2].to_owned()),
+            body(&whole),
+        ]);
+        assert_eq!(
+            once(&server.spec(dialect), &options(), "?").unwrap().text,
+            "one two"
+        );
         assert_eq!(server.seen().len(), 2);
     }
 }
@@ -115,25 +182,50 @@ fn a_cut_body_or_stream_is_never_a_short_reply() {
 #[test]
 fn errors_in_a_stream_are_errors() {
     let mut events = anthropic_events("one two")[..4].to_vec();
-    events.push(json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}).to_string());
-    let server = Server::script(vec![Answer::Events(events), Answer::Events(anthropic_events("all"))]);
-    assert_eq!(once(&server.spec("anthropic"), &options(), "?").unwrap().text, "all");
+    events.push(
+        json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}})
+            .to_string(),
+    );
+    let server = Server::script(vec![
+        Answer::Events(events),
+        Answer::Events(anthropic_events("all")),
+    ]);
+    assert_eq!(
+        once(&server.spec("anthropic"), &options(), "?")
+            .unwrap()
+            .text,
+        "all"
+    );
 
     let events = vec![json!({"error": {"code": 400, "message": "context too long"}}).to_string()];
     let server = Server::script(vec![Answer::Events(events)]);
     let error = once(&server.spec("openai"), &options(), "?").unwrap_err();
-    assert!(matches!(&error, ChatError::Rejected { why, .. } if why.contains("context")), "{error:?}");
+    assert!(
+        matches!(&error, ChatError::Rejected { why, .. } if why.contains("context")),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn a_hang_ends_at_the_limit_or_deadline_and_the_connection_closes() {
     for stream in [false, true] {
         let server = Server::script(vec![Answer::Hang]);
-        let limited = OpenOptions { stream, limit: Duration::from_millis(50), ..options() };
+        let limited = OpenOptions {
+            stream,
+            limit: Duration::from_millis(50),
+            ..options()
+        };
         let error = once(&server.spec("openai"), &limited, "?").unwrap_err();
         assert!(matches!(error, ChatError::TimedOut { .. }), "{error:?}");
         server.wait_left(1);
-        let model = open(&server.spec("anthropic"), &OpenOptions { stream, ..options() }).unwrap();
+        let model = open(
+            &server.spec("anthropic"),
+            &OpenOptions {
+                stream,
+                ..options()
+            },
+        )
+        .unwrap();
         let control = Control::new(Arc::default(), Some(Duration::from_millis(50)));
         let error = ask_with(&*model, &request("?"), &control).unwrap_err();
         assert!(matches!(error, ChatError::TimedOut { .. }), "{error:?}");
@@ -148,8 +240,14 @@ fn a_silent_stream_is_tried_again() {
         Answer::Hang,
         Answer::Events(openai_events("one two")),
     ]);
-    let options = OpenOptions { idle: Duration::from_millis(100), ..options() };
-    assert_eq!(once(&server.spec("openai"), &options, "?").unwrap().text, "one two");
+    let options = OpenOptions {
+        idle: Duration::from_millis(100),
+        ..options()
+    };
+    assert_eq!(
+        once(&server.spec("openai"), &options, "?").unwrap().text,
+        "one two"
+    );
     server.wait_left(2);
 }
 
@@ -185,5 +283,8 @@ fn a_call_is_cancelled_wherever_it_is() {
 fn an_endless_body_is_bounded() {
     let server = Server::script(vec![Answer::Huge]);
     let error = once(&server.spec("openai"), &options(), "?").unwrap_err();
-    assert!(matches!(&error, ChatError::Malformed { why, .. } if why.contains("16 MiB")), "{error:?}");
+    assert!(
+        matches!(&error, ChatError::Malformed { why, .. } if why.contains("16 MiB")),
+        "{error:?}"
+    );
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use whittle_chat::{
-    Backend, BackendEntry, ChatError, ChatReply, ChatRequest, Control, Failure, OpenOptions, Opened,
-    Opening, Pricing, ToolSupport, open,
+    Backend, BackendEntry, ChatError, ChatReply, ChatRequest, Control, Failure, OpenOptions,
+    Opened, Opening, Pricing, ToolSupport, open,
 };
 
 use super::dialects::openai_reply;
@@ -23,7 +23,14 @@ fn requests_wait_for_each_other() {
         now.fetch_sub(1, Ordering::SeqCst);
         body(&openai_reply("x"))
     });
-    let model = open(&server.spec("openai"), &OpenOptions { concurrent: 2, ..options() }).unwrap();
+    let model = open(
+        &server.spec("openai"),
+        &OpenOptions {
+            concurrent: 2,
+            ..options()
+        },
+    )
+    .unwrap();
     std::thread::scope(|scope| {
         for _ in 0..10 {
             scope.spawn(|| ask(&*model, &request("?")).unwrap());
@@ -36,7 +43,14 @@ fn requests_wait_for_each_other() {
 #[test]
 fn a_minute_has_so_many_requests() {
     let server = Server::script(vec![body(&openai_reply("x"))]);
-    let model = open(&server.spec("openai"), &OpenOptions { per_minute: Some(3), ..options() }).unwrap();
+    let model = open(
+        &server.spec("openai"),
+        &OpenOptions {
+            per_minute: Some(3),
+            ..options()
+        },
+    )
+    .unwrap();
     for _ in 0..3 {
         ask(&*model, &request("?")).unwrap();
     }
@@ -67,7 +81,10 @@ struct Parrot(AtomicUsize);
 impl Backend for Parrot {
     fn ask(&self, request: &ChatRequest, _: &Control) -> Result<ChatReply, Failure> {
         if self.0.fetch_add(1, Ordering::SeqCst) == 0 {
-            return Err(Failure::Retry { why: "squawk".into(), after: None });
+            return Err(Failure::Retry {
+                why: "squawk".into(),
+                after: None,
+            });
         }
         let text = serde_json::to_string(&request.messages).unwrap();
         Ok(serde_json::from_value(serde_json::json!({
@@ -79,13 +96,25 @@ impl Backend for Parrot {
 
 #[test]
 fn other_crates_bring_backends_along() {
-    let options = OpenOptions { backends: vec![PARROT], ..options() };
+    let options = OpenOptions {
+        backends: vec![PARROT],
+        ..options()
+    };
     let model = open("parrot:x", &options).unwrap();
-    assert!(ask(&*model, &request("hello")).unwrap().text.contains("hello"));
+    assert!(
+        ask(&*model, &request("hello"))
+            .unwrap()
+            .text
+            .contains("hello")
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.jsonl");
     let model = open(&format!("record:{}+parrot:x", file.display()), &options).unwrap();
     let reply = ask(&*model, &request("hello")).unwrap();
-    let model = open(&format!("replay:{}", file.display()), &super::without_keys()).unwrap();
+    let model = open(
+        &format!("replay:{}", file.display()),
+        &super::without_keys(),
+    )
+    .unwrap();
     assert_eq!(ask(&*model, &request("hello")).unwrap(), reply);
 }

@@ -14,7 +14,10 @@ impl Write for Search {
         LINES.fetch_add(1, Ordering::Relaxed);
         let line = String::from_utf8_lossy(bytes).into_owned();
         if super::has_key(&line) {
-            LEAKS.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            LEAKS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
         }
         Ok(bytes.len())
     }

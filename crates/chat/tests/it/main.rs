@@ -50,7 +50,12 @@ fn without_keys() -> OpenOptions {
 fn request(text: &str) -> ChatRequest {
     ChatRequest {
         label: String::new(),
-        messages: vec![Message::System { text: "Be brief.".into() }, Message::User { text: text.into() }],
+        messages: vec![
+            Message::System {
+                text: "Be brief.".into(),
+            },
+            Message::User { text: text.into() },
+        ],
         tools: Vec::new(),
         max_tokens: 100,
         temperature: None,

@@ -20,7 +20,9 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        lines
+            .find(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
@@ -48,7 +50,10 @@ pub(crate) fn json(value: &Value) -> Answer {
 }
 
 pub(crate) fn status(status: u16, headers: &[(&'static str, &str)], value: &Value) -> Answer {
-    let mut headers: Vec<_> = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let mut headers: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect();
     headers.push(("content-type", "application/json".to_owned()));
     Answer::Body(status, headers, value.to_string())
 }
@@ -135,7 +140,10 @@ fn write(mut stream: TcpStream, answer: &Answer, left: &AtomicUsize) {
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
     match answer {
         Answer::Body(status, headers, body) => {
-            let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let lines: String = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}\r\n"))
+                .collect();
             let length = body.len();
             let _ = write!(
                 stream,
@@ -171,7 +179,10 @@ fn write(mut stream: TcpStream, answer: &Answer, left: &AtomicUsize) {
 }
 
 fn events_head(stream: &mut TcpStream, head: &str, events: &[String]) {
-    let _ = write!(stream, "{head}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+    let _ = write!(
+        stream,
+        "{head}content-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     for event in events {
         let event = format!("data: {event}\n\n");
         let _ = write!(stream, "{:x}\r\n{event}\r\n", event.len());

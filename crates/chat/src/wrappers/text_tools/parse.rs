@@ -58,8 +58,14 @@ fn find_fence(text: &str) -> Option<Fence> {
         let body = start + line.len();
         if let Some(mark) = line.trim().strip_prefix("```") {
             let mark = mark.trim().to_ascii_lowercase();
-            let sure = matches!(mark.as_str(), "tool" | "tools" | "tool_call" | "tool_calls" | "tool_code");
-            if sure || mark == "json" || (mark.is_empty() && text[body..].trim_start().starts_with('{')) {
+            let sure = matches!(
+                mark.as_str(),
+                "tool" | "tools" | "tool_call" | "tool_calls" | "tool_code"
+            );
+            if sure
+                || mark == "json"
+                || (mark.is_empty() && text[body..].trim_start().starts_with('{'))
+            {
                 return Some(Fence { start, body, sure });
             }
         }
@@ -86,7 +92,8 @@ fn read_block<'a>(body: &'a str, sure: bool, known: &dyn Fn(&str) -> bool) -> Bl
         let Some(length) = object_length(rest) else {
             break;
         };
-        let Some(call) = read_object(&rest[..length]).filter(|(name, _)| sure || known(name)) else {
+        let Some(call) = read_object(&rest[..length]).filter(|(name, _)| sure || known(name))
+        else {
             break;
         };
         calls.push(call);
@@ -96,9 +103,17 @@ fn read_block<'a>(body: &'a str, sure: bool, known: &dyn Fn(&str) -> bool) -> Bl
     let length = end + after;
     if calls.is_empty() && sure {
         calls.extend(guess(inner, known));
-        return Block { calls, more: "", length };
+        return Block {
+            calls,
+            more: "",
+            length,
+        };
     }
-    Block { calls, more: inner.trim_matches(between), length }
+    Block {
+        calls,
+        more: inner.trim_matches(between),
+        length,
+    }
 }
 
 /// What separates calls, as a list or one after the other.
