@@ -15,11 +15,35 @@ pub enum Resource {
     Runs,
     /// Candidates proposed, duplicates included.
     Candidates,
+    /// Turns of level agents: the budget b of the paper.
+    AgentCalls,
+    /// Requests to language models.
+    ModelCalls,
+    /// Tokens of requests and replies.
+    Tokens,
+    /// US dollars for language models.
+    Dollars,
+    /// Replies of models that nothing could be made of.
+    Unusable,
 }
 
 impl Resource {
     /// All resources, in the order in which to show them.
-    pub const ALL: [Self; 3] = [Self::Seconds, Self::Runs, Self::Candidates];
+    pub const ALL: [Self; 8] = [
+        Self::Seconds,
+        Self::Runs,
+        Self::Candidates,
+        Self::AgentCalls,
+        Self::ModelCalls,
+        Self::Tokens,
+        Self::Dollars,
+        Self::Unusable,
+    ];
+
+    /// Whether only runs with a language model spend it.
+    pub fn is_for_models(self) -> bool {
+        !matches!(self, Self::Seconds | Self::Runs | Self::Candidates)
+    }
 
     /// Name for people.
     pub fn name(self) -> &'static str {
@@ -27,6 +51,11 @@ impl Resource {
             Self::Seconds => "seconds",
             Self::Runs => "measured runs",
             Self::Candidates => "candidates",
+            Self::AgentCalls => "agent calls",
+            Self::ModelCalls => "model calls",
+            Self::Tokens => "tokens",
+            Self::Dollars => "dollars",
+            Self::Unusable => "unusable replies",
         }
     }
 }
@@ -48,6 +77,14 @@ impl Budget {
     pub fn with(mut self, resource: Resource, limit: f64) -> Self {
         self.limits.insert(resource, limit);
         self
+    }
+
+    /// The same without a limit of this resource.
+    #[must_use]
+    pub fn without(&self, resource: Resource) -> Self {
+        let mut budget = self.clone();
+        budget.limits.remove(&resource);
+        budget
     }
 
     /// The limit of a resource.
@@ -88,6 +125,13 @@ impl Ledger {
             .values()
             .filter_map(|spent| spent.get(&resource))
             .sum()
+    }
+
+    /// What is left of a resource; `None` without a limit.
+    pub fn left(&self, budget: &Budget, resource: Resource) -> Option<f64> {
+        budget
+            .limit(resource)
+            .map(|limit| (limit - self.spent(resource)).max(0.0))
     }
 
     /// Everything, by agent.

@@ -15,6 +15,21 @@ pub enum Level {
     Assembly,
 }
 
+/// How far down a candidate is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "stage")]
+pub enum Stage {
+    /// IR before the middle end, with variables in registers; the recipe's pipeline is still to come.
+    FrontEnd,
+    /// IR after the middle end.
+    MiddleEnd {
+        /// The pass pipeline; `None` is the recipe's own.
+        pipeline: Option<String>,
+    },
+    /// Assembly.
+    BackEnd,
+}
+
 /// The text of the program at one level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -44,6 +59,17 @@ pub struct Recipe {
     pub profile: bool,
     /// Whether code is generated for this host's instruction set (`-march=native`).
     pub host: bool,
+}
+
+impl Level {
+    /// Its name on the command line and in prompts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Ir => "ir",
+            Self::Assembly => "assembly",
+        }
+    }
 }
 
 impl Default for Recipe {

@@ -72,6 +72,24 @@ pub enum Outcome {
 }
 
 impl Node {
+    /// What it is and what came of it, in a line.
+    pub fn in_a_line(&self) -> String {
+        let level = self.candidate.artifact.level.name();
+        let by = match self.agent.as_str() {
+            "" => String::new(),
+            agent => format!(", by {agent}"),
+        };
+        let outcome = match &self.outcome {
+            Outcome::Rejected { rejection } => {
+                let first = rejection.reason.lines().next().unwrap_or_default();
+                format!("rejected: {}", first.chars().take(200).collect::<String>())
+            }
+            Outcome::Duplicate { of } => format!("same machine code as {of}"),
+            Outcome::Timed { speedup, .. } => format!("{speedup:.3} times"),
+        };
+        format!("{} ({level}{by}): {}: {outcome}", self.id, self.change)
+    }
+
     /// The speed-up seen in the search, if it came that far.
     pub fn speedup(&self) -> Option<f64> {
         match self.outcome {

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{ask, bench, compare, eval, inspect, pages};
 #[cfg(target_os = "linux")]
-use crate::commands::{doctor, optimize, runs, show, verify};
+use crate::commands::{doctor, optimize, runs, show, suite, verify};
 
 /// Exit code of an error while running.
 pub(crate) const FAILED: u8 = 1;
@@ -59,7 +59,9 @@ pub(crate) enum Command {
     BenchOne(bench::one::Arguments),
     Pages(pages::Arguments),
     #[cfg(target_os = "linux")]
-    Optimize(optimize::Arguments),
+    Optimize(Box<optimize::Arguments>),
+    #[cfg(target_os = "linux")]
+    Suite(Box<suite::Arguments>),
     #[cfg(target_os = "linux")]
     Runs(runs::Arguments),
     #[cfg(target_os = "linux")]

@@ -86,7 +86,10 @@ fn of_session(error: &SessionError) -> u8 {
         | SessionError::Output(_)
         | SessionError::Io(_) => STORAGE,
         SessionError::Archive(error) => of_archive(error),
-        SessionError::Unknown { .. } => USAGE,
+        SessionError::Unknown { .. }
+        | SessionError::NoModel { .. }
+        | SessionError::UnknownPrice { .. } => USAGE,
+        SessionError::Guide(error) => error.downcast_ref().map_or(FAILED, of_session),
         _ => FAILED,
     }
 }
@@ -123,6 +126,7 @@ fn of_inputs(error: &InputError) -> u8 {
         | InputError::Cancelled => FAILED,
         InputError::Directory(_) => USAGE,
         InputError::Memory(_) => STORAGE,
+        InputError::Model(error) => error.downcast_ref().map_or(FAILED, of_session),
     }
 }
 

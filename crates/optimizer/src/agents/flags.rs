@@ -14,6 +14,7 @@ use crate::tree::{Node, Tree};
 pub(super) const ENTRY: AgentEntry = AgentEntry {
     name: "flags",
     summary: "tries an execution profile, this host's instruction set and flags of front end, code generator and linker",
+    needs_model: false,
     build: |options| {
         Box::new(Flags {
             options: options.clone(),

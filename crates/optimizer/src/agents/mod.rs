@@ -4,13 +4,19 @@
 //! it has to remember stands in the notes of the tree's nodes, so that a run resumes with nothing lost.
 
 use rand_chacha::ChaCha8Rng;
+use whittle_chat::{ChatError, ChatReply, ChatRequest};
 use whittle_toolchain::tools::Toolchain;
 
-use crate::candidate::{Candidate, Level, Recipe};
+use crate::candidate::{Candidate, Level, Recipe, Stage};
+use crate::evidence::insight::Insight;
+use crate::guides::Brief;
+use crate::inputs::Case;
 use crate::program::Program;
+use crate::session::ModelUse;
 use crate::tree::{Node, NodeId, Tree};
 
 mod flags;
+pub(crate) mod level;
 mod passes;
 mod recipes;
 #[cfg(test)]
@@ -44,6 +50,31 @@ pub trait Workbench {
     fn random(&mut self) -> &mut ChaCha8Rng;
     /// Share of the budget left, from 1 down to 0.
     fn budget_left(&self) -> f64;
+    /// The name of the agent whose turn it is.
+    fn agent(&self) -> &'static str;
+    /// What the guide wants of this turn.
+    fn brief(&self) -> &Brief;
+    /// Names this turn within the run; the same again when an interrupted turn is taken up.
+    fn turn(&self) -> u32;
+    /// The candidate at a lower stage, with a recipe that leads on from there; in words what is wrong where it has none.
+    fn lowered(
+        &self,
+        candidate: &Candidate,
+        stage: &Stage,
+    ) -> Result<Result<Candidate, String>, TurnEnded>;
+    /// What can be learned of the original's and a candidate's code without running it.
+    fn insight(&self) -> Insight<'_>;
+    /// How the run's language model is used; `None` without one.
+    fn model(&self) -> Option<&ModelUse>;
+    /// Asks the run's language model; all requests at the same time, answers in their order.
+    fn ask(
+        &mut self,
+        requests: Vec<ChatRequest>,
+    ) -> Result<Vec<Result<ChatReply, ChatError>>, TurnEnded>;
+    /// Notes that nothing could be made of a reply.
+    fn unusable(&mut self, label: &str, why: &str) -> Result<(), TurnEnded>;
+    /// The visible test of this name.
+    fn visible_test(&self, name: &str) -> Option<&Case>;
     /// Builds, checks and times a proposal, and adds it to the tree under [`Workbench::node`]: its outcome is in the node.
     fn submit(&mut self, proposal: Proposal) -> Result<NodeId, TurnEnded>;
 }
@@ -65,6 +96,10 @@ pub trait Agent: Send {
     fn name(&self) -> &'static str;
     /// The level at which it works.
     fn level(&self) -> Level;
+    /// Whether it asks a language model.
+    fn asks_model(&self) -> bool {
+        false
+    }
     /// Whether it could do anything from this node that it has not done yet.
     fn applies(&self, node: &Node, tree: &Tree) -> bool;
     /// One turn: usually one to four proposals.
@@ -85,12 +120,20 @@ pub struct AgentEntry {
     pub name: &'static str,
     /// One sentence for help texts.
     pub summary: &'static str,
+    /// Whether it asks a language model.
+    pub needs_model: bool,
     /// Makes the agent.
     pub build: fn(&AgentOptions) -> Box<dyn Agent>,
 }
 
 /// All agents. A new one is a file and a line here.
-static REGISTRY: &[AgentEntry] = &[passes::ENTRY, flags::ENTRY];
+static REGISTRY: &[AgentEntry] = &[
+    passes::ENTRY,
+    flags::ENTRY,
+    level::SOURCE,
+    level::IR,
+    level::ASSEMBLY,
+];
 
 /// All agents, in the order in which to show them.
 pub fn registry() -> &'static [AgentEntry] {

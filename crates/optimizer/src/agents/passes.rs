@@ -15,6 +15,7 @@ use crate::tree::{Node, Tree};
 pub(super) const ENTRY: AgentEntry = AgentEntry {
     name: "passes",
     summary: "changes which passes run, in which order and by which thresholds",
+    needs_model: false,
     build: |_| Box::new(Passes::default()),
 };
 

@@ -29,7 +29,9 @@ use lock::{Lock, NotLocked};
 use records::Kind;
 
 pub use error::ArchiveError;
-pub use types::{LogLine, MeasurementRecord, RunId, RunRecord, RunSummary};
+pub use types::{
+    ActionRecord, CallRecord, LogLine, MeasurementRecord, RunId, RunRecord, RunSummary,
+};
 
 /// What is known of a run when it begins.
 #[derive(Serialize, Deserialize)]
@@ -181,6 +183,8 @@ impl Archive {
                 conclusion,
                 message,
                 log: self.all(run, Kind::Log)?,
+                calls: self.all(run, Kind::Call)?,
+                actions: self.all(run, Kind::Action)?,
             })
         })
     }
@@ -207,6 +211,33 @@ impl Archive {
     /// Keeps what was spent.
     pub fn save_ledger(&self, run: &RunId, ledger: &Ledger) -> Result<(), ArchiveError> {
         self.put(run, Kind::Ledger, 0, ledger)
+    }
+
+    /// Keeps a call of a model together with what was spent, so that nothing is paid for twice.
+    pub fn add_call(
+        &self,
+        run: &RunId,
+        call: &CallRecord,
+        ledger: &Ledger,
+    ) -> Result<(), ArchiveError> {
+        self.in_transaction(|| {
+            self.append(run, Kind::Call, call)?;
+            self.save_ledger(run, ledger)
+        })
+    }
+
+    /// Keeps the action of this number, begun or done, together with what was spent.
+    pub fn save_action(
+        &self,
+        run: &RunId,
+        number: u32,
+        action: &ActionRecord,
+        ledger: &Ledger,
+    ) -> Result<(), ArchiveError> {
+        self.in_transaction(|| {
+            self.put(run, Kind::Action, number, action)?;
+            self.save_ledger(run, ledger)
+        })
     }
 
     /// Adds a comparison.

@@ -19,6 +19,10 @@ pub(super) enum Kind {
     Log,
     Conclusion,
     Failure,
+    /// A call of a model, with its reply.
+    Call,
+    /// An action of the guide.
+    Action,
 }
 
 impl Kind {
@@ -33,6 +37,8 @@ impl Kind {
             Self::Log => "log",
             Self::Conclusion => "conclusion",
             Self::Failure => "failure",
+            Self::Call => "call",
+            Self::Action => "action",
         }
     }
 }

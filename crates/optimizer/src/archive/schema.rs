@@ -12,8 +12,8 @@ use super::ArchiveError;
 
 /// Marks the file as ours (`WhRs`).
 const APPLICATION: i64 = 0x5768_5273;
-/// The format of the records.
-pub(super) const FORMAT: i64 = 1;
+/// The format of the records. Format 1 had no calls of models and no actions.
+pub(super) const FORMAT: i64 = 2;
 /// Bytes at the start of every database.
 const HEADER: u64 = 512;
 /// How long to wait for another process that writes.
@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS run (
 );
 CREATE TABLE IF NOT EXISTS record (
     run    TEXT NOT NULL REFERENCES run (id),
-    kind   TEXT NOT NULL CHECK (kind IN ('header', 'foundations', 'inputs', 'node', 'ledger', 'measurement', 'log',
-                                         'conclusion', 'failure')),
+    kind   TEXT NOT NULL,
     number INTEGER NOT NULL CHECK (number >= 0),
     data   TEXT NOT NULL,
     digest TEXT NOT NULL,
@@ -44,11 +43,23 @@ CREATE VIEW IF NOT EXISTS node AS
            data ->> '$.outcome.state' AS outcome, data ->> '$.outcome.speedup' AS speedup,
            data ->> '$.outcome.rejection.reason' AS reason
     FROM record WHERE kind = 'node';
+CREATE VIEW IF NOT EXISTS call AS
+    SELECT run, number, data ->> '$.label' AS label, data ->> '$.agent' AS agent, data ->> '$.model' AS model,
+           data ->> '$.reply.usage.input' AS input_tokens, data ->> '$.reply.usage.output' AS output_tokens,
+           data ->> '$.reply.cost' AS cost, data ->> '$.reply.text' AS text
+    FROM record WHERE kind = 'call';
 CREATE VIEW IF NOT EXISTS measurement AS
     SELECT run, number, data ->> '$.node' AS node, data ->> '$.kind' AS kind,
            data ->> '$.comparison.verdict' AS verdict, data ->> '$.comparison.ratio' AS ratio,
            data ->> '$.comparison.interval[0]' AS low, data ->> '$.comparison.interval[1]' AS high
     FROM record WHERE kind = 'measurement';
+";
+
+/// From format 1 to 2: its table named the kinds of records that there were.
+const FROM_1_TO_2: &str = "
+DROP VIEW IF EXISTS node;
+DROP VIEW IF EXISTS measurement;
+ALTER TABLE record RENAME TO record_1;
 ";
 
 /// Opens the store, or begins one where there is none. A file that is not a sound store of ours is not written to.
@@ -78,8 +89,18 @@ pub(super) fn open(path: &Path) -> Result<Connection, ArchiveError> {
             "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
         );
         connection.execute_batch(&batch).map_err(failed)?;
+    } else if format(&connection).map_err(failed)? == 1 {
+        let batch = format!(
+            "BEGIN IMMEDIATE; {FROM_1_TO_2} {TABLES} INSERT INTO record SELECT * FROM record_1; DROP TABLE record_1; \
+             PRAGMA user_version = {FORMAT}; COMMIT;"
+        );
+        connection.execute_batch(&batch).map_err(failed)?;
     }
     Ok(connection)
+}
+
+fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
 /// `SQLite` takes a file that is smaller than its header for a new one and would write over it.
@@ -133,7 +154,7 @@ fn check(path: &Path, connection: &Connection) -> Result<bool, ArchiveError> {
             known: FORMAT,
         });
     }
-    if format < FORMAT {
+    if format < 1 {
         return Err(ArchiveError::damaged(
             path,
             format!("there is no format {format}"),

@@ -14,6 +14,7 @@ fn header(program: &str) -> RunHeader {
             flags: Vec::new(),
             link_flags: Vec::new(),
         },
+        inputs: None,
         options: RunOptions {
             seed: 1,
             guide: "fixed".to_owned(),
@@ -22,6 +23,7 @@ fn header(program: &str) -> RunHeader {
             host: false,
             margin: 0.01,
             fp_tolerance: None,
+            model: None,
         },
         machine: Machine {
             cpu: String::new(),

@@ -4,9 +4,11 @@ use std::fmt;
 
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
+use whittle_chat::{ChatReply, ChatRequest};
 use whittle_toolchain::measure::Comparison;
 
 use crate::budget::Ledger;
+use crate::guides::Action;
 use crate::inputs::Inputs;
 use crate::session::{Conclusion, Foundations, RunHeader, RunState};
 use crate::tree::{NodeId, Tree};
@@ -71,6 +73,32 @@ impl MeasurementRecord {
     }
 }
 
+/// A call of a model that was paid for: a run that goes on does not make it again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// The call's name within the run, see [`ChatRequest::label`].
+    pub label: String,
+    /// Who asked.
+    pub agent: String,
+    /// The model.
+    pub model: String,
+    /// What was asked.
+    pub request: ChatRequest,
+    /// What it answered.
+    pub reply: ChatReply,
+}
+
+/// An action of the guide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRecord {
+    /// What was to be done.
+    pub action: Action,
+    /// The number of the first candidate that could come of it.
+    pub first_node: NodeId,
+    /// What came of it, in words; `None` while it is being done.
+    pub result: Option<String>,
+}
+
 /// A line of a run's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
@@ -107,6 +135,10 @@ pub struct RunRecord {
     pub message: Option<String>,
     /// What the run noted.
     pub log: Vec<LogLine>,
+    /// The calls of models, in the order of their replies.
+    pub calls: Vec<CallRecord>,
+    /// What the guide asked for, in order.
+    pub actions: Vec<ActionRecord>,
 }
 
 /// A run in a list.

@@ -73,6 +73,16 @@ impl<'a> Builder<'a> {
         self.program
     }
 
+    /// The compilers.
+    pub(crate) fn toolchain(&self) -> &'a Toolchain {
+        self.toolchain
+    }
+
+    /// The runs that an execution profile is made of.
+    pub(crate) fn training(&self) -> &[Workload] {
+        &self.training
+    }
+
     /// `training` are the runs that an execution profile is made of.
     pub(crate) fn new(
         toolchain: &'a Toolchain,
@@ -339,7 +349,7 @@ fn renamed(unit: &Unit, extension: &str, text: String) -> Unit {
 }
 
 /// What a compiler refuses or cannot finish is the candidate's fault, everything else is the tools'.
-fn blame(error: ToolError) -> BuildError {
+pub(crate) fn blame(error: ToolError) -> BuildError {
     let kind = match &error {
         ToolError::TimedOut { .. } => RejectionKind::Time,
         error if error.is_about_the_input() => RejectionKind::Build,

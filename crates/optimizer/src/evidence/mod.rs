@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod build;
 pub(crate) mod compare;
+pub(crate) mod convention;
 mod fitness;
+pub mod insight;
 pub(crate) mod ladder;
+mod lowering;
 pub(crate) mod parallel;
 pub mod reference;
 pub(crate) mod runner;
@@ -50,6 +53,8 @@ pub struct Rejection {
 pub enum RejectionKind {
     /// A compiler refused it.
     Build,
+    /// Assembly that breaks the calling convention.
+    Convention,
     /// It imports a function, or contains an instruction, that could cheat and that the original does not have.
     NewImport,
     /// Another output or exit status.

@@ -2,12 +2,13 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::guides::{Action, Guide, GuideEntry, View};
+use crate::guides::{Action, Brief, Guide, GuideEntry, View};
 use crate::tree::NodeId;
 
 pub(super) const ENTRY: GuideEntry = GuideEntry {
     name: "fixed",
     summary: "the agents in turn, each from the fastest candidate so far",
+    needs_model: false,
     build: || {
         Box::new(Fixed {
             nodes: 0,
@@ -54,10 +55,13 @@ impl Guide for Fixed {
             .skip(start)
             .take(view.agents.len())
             .find_map(|agent| {
-                let node = nodes.iter().find(|node| agent.applies(node, view.tree))?;
+                let node = nodes
+                    .iter()
+                    .find(|node| view.applies(agent.as_ref(), node))?;
                 Some(Action::Optimize {
                     node: node.id,
                     agent: agent.name().to_owned(),
+                    brief: Brief::default(),
                 })
             });
         turn.unwrap_or(Action::Stop)
@@ -69,15 +73,11 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
-    use crate::guides::testing::{agents, tree};
+    use crate::guides::testing::{agents, tree, view};
 
     fn next(past: &[(u32, &str, f64)]) -> Action {
         let (tree, agents) = (tree(past), agents(&["a", "b"]));
-        let view = View {
-            tree: &tree,
-            agents: &agents,
-            budget_left: 1.0,
-        };
+        let view = view(&tree, &agents);
         Fixed {
             nodes: 0,
             stalled: 0,
@@ -90,6 +90,7 @@ mod tests {
         let optimize = |node, agent: &str| Action::Optimize {
             node: NodeId(node),
             agent: agent.to_owned(),
+            brief: Brief::default(),
         };
         assert_eq!(next(&[]), optimize(0, "a"));
         assert_eq!(next(&[(0, "a", 1.2)]), optimize(1, "b"));
@@ -99,11 +100,7 @@ mod tests {
     #[test]
     fn an_agent_without_ideas_does_not_hold_up_the_others() {
         let (tree, agents) = (tree(&[(0, "a", 1.2)]), agents(&["a", "b"]));
-        let view = View {
-            tree: &tree,
-            agents: &agents,
-            budget_left: 1.0,
-        };
+        let view = view(&tree, &agents);
         let mut guide = Fixed {
             nodes: 0,
             stalled: 0,
@@ -113,6 +110,7 @@ mod tests {
         let agents = ["b", "a", "b"].map(|agent| Action::Optimize {
             node: NodeId(1),
             agent: agent.to_owned(),
+            brief: Brief::default(),
         });
         assert_eq!(turns, agents);
     }

@@ -3,11 +3,12 @@
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::guides::{Action, Guide, GuideEntry, View};
+use crate::guides::{Action, Brief, Guide, GuideEntry, View};
 
 pub(super) const ENTRY: GuideEntry = GuideEntry {
     name: "random",
     summary: "any agent from any candidate that passed its tests, by chance",
+    needs_model: false,
     build: || Box::new(Random),
 };
 
@@ -27,7 +28,7 @@ impl Guide for Random {
                 let agents = view
                     .agents
                     .iter()
-                    .filter(|agent| agent.applies(node, view.tree));
+                    .filter(|agent| view.applies(agent.as_ref(), node));
                 agents.map(|agent| (node.id, agent.name()))
             })
             .collect();
@@ -36,6 +37,7 @@ impl Guide for Random {
             .map_or(Action::Stop, |(node, agent)| Action::Optimize {
                 node: *node,
                 agent: (*agent).to_owned(),
+                brief: Brief::default(),
             })
     }
 }
@@ -47,16 +49,12 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
-    use crate::guides::testing::{agents, tree};
+    use crate::guides::testing::{agents, tree, view};
 
     #[test]
     fn everything_that_passed_gets_its_turn() {
         let (tree, agents) = (tree(&[(0, "a", 1.2), (0, "b", 0.5)]), agents(&["a", "b"]));
-        let view = View {
-            tree: &tree,
-            agents: &agents,
-            budget_left: 1.0,
-        };
+        let view = view(&tree, &agents);
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let seen: BTreeSet<String> = (0..200)
             .map(|_| format!("{:?}", Random.next(&view, &mut random)))

@@ -4,12 +4,13 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta, Distribution as _};
 
 use crate::agents::Agent;
-use crate::guides::{Action, Guide, GuideEntry, View};
+use crate::guides::{Action, Brief, Guide, GuideEntry, View};
 use crate::tree::{Node, NodeId, Tree};
 
 pub(super) const ENTRY: GuideEntry = GuideEntry {
     name: "thompson",
     summary: "Thompson sampling over candidates and agents: tries more of what has paid so far",
+    needs_model: false,
     build: || Box::new(Thompson),
 };
 
@@ -21,7 +22,7 @@ const TRANSFER: f64 = 0.3;
 /// The gain expected of a success before there was any.
 const FIRST_GAIN: f64 = 0.03;
 
-struct Thompson;
+pub(super) struct Thompson;
 
 /// What an agent has achieved.
 #[derive(Default)]
@@ -103,7 +104,7 @@ impl Guide for Thompson {
             for agent in view
                 .agents
                 .iter()
-                .filter(|agent| agent.applies(node, view.tree))
+                .filter(|agent| view.applies(agent.as_ref(), node))
             {
                 let draw = Self::draw(node, best_of_kind, agent.as_ref(), view.tree, random);
                 if best.is_none_or(|(highest, ..)| draw > highest) {
@@ -114,6 +115,7 @@ impl Guide for Thompson {
         best.map_or(Action::Stop, |(_, node, agent)| Action::Optimize {
             node,
             agent: agent.to_owned(),
+            brief: Brief::default(),
         })
     }
 }
@@ -123,16 +125,12 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
-    use crate::guides::testing::{agents, tree};
+    use crate::guides::testing::{agents, tree, view};
 
     /// How often each agent is chosen in 300 draws.
     fn shares(speedups: &[(u32, &str, f64)]) -> [usize; 2] {
         let (tree, agents) = (tree(speedups), agents(&["a", "b"]));
-        let view = View {
-            tree: &tree,
-            agents: &agents,
-            budget_left: 1.0,
-        };
+        let view = view(&tree, &agents);
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut counts = [0, 0];
         for _ in 0..300 {
@@ -168,11 +166,7 @@ mod tests {
     #[test]
     fn no_agent_that_applies_means_stop() {
         let tree = tree(&[]);
-        let view = View {
-            tree: &tree,
-            agents: &[],
-            budget_left: 1.0,
-        };
+        let view = view(&tree, &[]);
         assert_eq!(
             Thompson.next(&view, &mut ChaCha8Rng::seed_from_u64(1)),
             Action::Stop

@@ -1,4 +1,4 @@
-//! `--gen CMD`: inputs from a command of the user's.
+//! Inputs from a command of the user's (`--gen CMD`), or from a program that the testing agent wrote.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,30 +52,43 @@ pub enum GeneratorError {
     Cancelled,
 }
 
-/// The user's command. It runs in the sandbox as a compiler does: it may read its own folder and the system, and write nothing.
+/// What makes inputs from a seed and a size. The user's command runs in the sandbox as a compiler does: it may read its own
+/// folder and the system, and write nothing. A program that a model wrote runs as a candidate does: it may do nothing.
 pub(crate) struct Generator<'a> {
     sandbox: &'a Sandbox,
-    command: &'a str,
+    /// The command, or what the program is called in messages.
+    command: String,
+    /// The executable of a program.
+    program: Option<PathBuf>,
     folder: PathBuf,
 }
 
 impl<'a> Generator<'a> {
-    pub(crate) fn new(sandbox: &'a Sandbox, command: &'a str) -> Result<Self, GeneratorError> {
+    pub(crate) fn new(sandbox: &'a Sandbox, command: &str) -> Result<Self, GeneratorError> {
         Ok(Self {
             sandbox,
-            command,
+            command: command.to_owned(),
+            program: None,
             folder: std::env::current_dir()?,
         })
     }
 
-    /// The input for a seed and a size.
-    pub(crate) fn make(&self, seed: u64, size: u64) -> Result<RawCase, GeneratorError> {
-        let failed = |how| GeneratorError::Failed {
-            command: self.command.to_owned(),
-            seed,
-            size,
-            how,
-        };
+    /// A program of the testing agent's, which runs in an empty folder.
+    pub(crate) fn program(sandbox: &'a Sandbox, program: PathBuf, folder: PathBuf) -> Self {
+        Self {
+            sandbox,
+            command: "of the testing agent".to_owned(),
+            program: Some(program),
+            folder,
+        }
+    }
+
+    fn job(&self, seed: u64, size: u64) -> Job {
+        if let Some(program) = &self.program {
+            let mut job = Job::run(program, &self.folder);
+            job.arguments = vec![seed.to_string().into(), size.to_string().into()];
+            return job;
+        }
         let mut job = Job::compile(Path::new("/bin/sh"), &self.folder);
         job.writable = Vec::new();
         job.readable = vec![self.folder.clone()];
@@ -93,6 +106,18 @@ impl<'a> Generator<'a> {
         ]
         .map(|(name, value)| (name.into(), value.into()))
         .to_vec();
+        job
+    }
+
+    /// The input for a seed and a size.
+    pub(crate) fn make(&self, seed: u64, size: u64) -> Result<RawCase, GeneratorError> {
+        let failed = |how| GeneratorError::Failed {
+            command: self.command.clone(),
+            seed,
+            size,
+            how,
+        };
+        let mut job = self.job(seed, size);
         job.limits.wall = LONGEST;
         job.limits.output = LARGEST;
         let finished = self.sandbox.run(&job)?;
@@ -103,7 +128,10 @@ impl<'a> Generator<'a> {
                     arguments: Vec::new(),
                     input: finished.stdout,
                     declared_output: None,
-                    origin: Origin::Generator,
+                    origin: match self.program {
+                        Some(_) => Origin::Model,
+                        None => Origin::Generator,
+                    },
                 });
             }
             End::Cancelled => return Err(GeneratorError::Cancelled),
@@ -132,7 +160,7 @@ impl<'a> Generator<'a> {
             return Ok(());
         }
         Err(GeneratorError::NotDeterministic {
-            command: self.command.to_owned(),
+            command: self.command.clone(),
             seed,
             size,
         })

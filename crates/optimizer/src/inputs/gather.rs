@@ -13,8 +13,9 @@ use crate::inputs::command::Generator;
 use crate::inputs::explore::{Explorer, seed, stop_if};
 use crate::inputs::guesses::guesses;
 use crate::inputs::mutate::{Given, LARGEST_MUTANT, Mutator};
-use crate::inputs::select::{Known, given, select};
+use crate::inputs::select::{Known, all_visible, given, select};
 use crate::inputs::source::Hints;
+use crate::inputs::testing::Tester;
 use crate::inputs::workload;
 use crate::inputs::{
     Case, Dropped, GatherProgress, InputError, InputOptions, Inputs, Origin, RawCase, directory,
@@ -42,6 +43,18 @@ pub fn gather(
     options: &InputOptions,
     observer: &mut dyn FnMut(&GatherProgress) -> ControlFlow<()>,
 ) -> Result<Inputs, InputError> {
+    gather_asking(toolchain, program, reference, options, None, observer)
+}
+
+/// The same with a testing agent.
+pub(crate) fn gather_asking(
+    toolchain: &Toolchain,
+    program: &Program,
+    reference: &Reference,
+    options: &InputOptions,
+    tester: Option<&mut Tester<'_>>,
+    observer: &mut dyn FnMut(&GatherProgress) -> ControlFlow<()>,
+) -> Result<Inputs, InputError> {
     let mut gatherer = Gatherer {
         reference,
         options,
@@ -60,6 +73,15 @@ pub fn gather(
     }
     gatherer.given()?;
     let mut explorer = Explorer::new(toolchain, program, reference)?;
+    if let Some(tester) = tester
+        && let Some(timing) = gatherer.testing_agent(toolchain, program, &explorer, tester)?
+    {
+        let mut inputs = all_visible(gatherer.known, timing);
+        inputs.dropped = gatherer.dropped;
+        inputs.notes = gatherer.notes;
+        inputs.coverage = explorer.share(inputs.visible.iter())?;
+        return Ok(inputs);
+    }
     gatherer.explore(program, &mut explorer)?;
     gatherer.refuse_what_needs_files()?;
     gatherer.fill()?;
@@ -89,7 +111,7 @@ pub(crate) struct Gatherer<'a> {
     pub(crate) siblings: usize,
     observer: &'a mut dyn FnMut(&GatherProgress) -> ControlFlow<()>,
     seen: BTreeSet<Digest>,
-    dropped: Vec<Dropped>,
+    pub(crate) dropped: Vec<Dropped>,
     /// Inputs made here that have no right answer.
     made_in_vain: usize,
     /// What people should know of the inputs, in words.
@@ -107,7 +129,7 @@ impl Gatherer<'_> {
     }
 
     /// Notes why an input is not used.
-    fn drop(&mut self, raw: &RawCase, reason: String) {
+    pub(crate) fn drop(&mut self, raw: &RawCase, reason: String) {
         let is_made = raw.origin == Origin::BuiltIn;
         self.made_in_vain += usize::from(is_made);
         if !is_made || self.made_in_vain <= LISTED {
@@ -131,7 +153,7 @@ impl Gatherer<'_> {
     }
 
     /// Judges an input, and makes it a test if it is fit.
-    fn add(&mut self, raw: &RawCase) -> Result<bool, InputError> {
+    pub(crate) fn add(&mut self, raw: &RawCase) -> Result<bool, InputError> {
         let Some(case) = self.judge(raw)? else {
             return Ok(false);
         };

@@ -22,11 +22,14 @@ mod mutate;
 mod select;
 mod shape;
 mod source;
+mod testing;
 mod timing;
 
 pub use command::GeneratorError;
 pub use directory::DirectoryError;
 pub use gather::gather;
+pub(crate) use gather::gather_asking;
+pub(crate) use testing::Tester;
 
 /// One input of the program, with what the original does on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +103,8 @@ pub enum Origin {
     Generator,
     /// The built-in generator.
     BuiltIn,
+    /// The testing agent: a language model.
+    Model,
 }
 
 /// An input of which it is not known yet what the original does on it.
@@ -217,6 +222,9 @@ pub enum InputError {
     /// An input could not be held in memory.
     #[error("cannot hold an input in memory")]
     Memory(#[from] std::io::Error),
+    /// The testing agent's model cannot be asked in a way that ends the run.
+    #[error("the testing agent failed")]
+    Model(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The user stopped.
     #[error("the collection of inputs was stopped")]
     Cancelled,

@@ -85,6 +85,18 @@ pub(crate) fn select(known: Vec<Known>, timing: Timing, options: &InputOptions) 
     inputs
 }
 
+/// Every test is visible: where tests of inputs and outputs are all the evidence there is.
+pub(crate) fn all_visible(known: Vec<Known>, timing: Timing) -> Inputs {
+    let mut inputs = Inputs {
+        visible: known.into_iter().map(|known| known.case).collect(),
+        search_timing: timing.search,
+        final_timing: timing.result,
+        ..Inputs::default()
+    };
+    rename(&mut inputs);
+    inputs
+}
+
 /// Gives every input a name of its own.
 fn rename(inputs: &mut Inputs) {
     let mut names = BTreeSet::new();

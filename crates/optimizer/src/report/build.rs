@@ -8,7 +8,7 @@ use super::names::{self, Named};
 use super::times;
 use super::wire::{self, ClaimKind, Level, Report};
 use super::{Texts, recipe, sentence, words};
-use crate::archive::{RunId, RunRecord};
+use crate::archive::{ActionRecord, CallRecord, RunId, RunRecord};
 use crate::budget::Resource;
 use crate::candidate;
 use crate::evidence;
@@ -43,6 +43,16 @@ impl Report {
                 host: header.options.host,
                 margin: header.options.margin,
                 fp_tolerance: header.options.fp_tolerance,
+                model: header
+                    .options
+                    .model
+                    .as_ref()
+                    .map(|model| wire::ModelOptions {
+                        spec: model.spec.clone(),
+                        samples: model.samples,
+                        rounds: model.rounds,
+                        evidence: wire_name(&model.evidence),
+                    }),
             },
             machine: wire::Machine {
                 cpu: header.machine.cpu.clone(),
@@ -69,7 +79,37 @@ impl Report {
                     text: line.text.clone(),
                 })
                 .collect(),
+            actions: match header.options.model {
+                Some(_) => record.actions.iter().map(action).collect(),
+                None => Vec::new(),
+            },
+            calls: record.calls.iter().map(call).collect(),
         }
+    }
+}
+
+fn action(record: &ActionRecord) -> wire::Action {
+    wire::Action {
+        what: record.action.in_words(),
+        result: record.result.clone(),
+    }
+}
+
+fn call(call: &CallRecord) -> wire::ModelCall {
+    let reply = &call.reply;
+    wire::ModelCall {
+        label: call.label.clone(),
+        agent: call.agent.clone(),
+        model: call.model.clone(),
+        input_tokens: reply.usage.input,
+        output_tokens: reply.usage.output,
+        dollars: reply.cost,
+        compressed: reply.compressed.map(|kept| wire::Compressed {
+            tokens: kept.tokens,
+            kept_tokens: kept.kept_tokens,
+            bytes: kept.bytes,
+            kept_bytes: kept.kept_bytes,
+        }),
     }
 }
 
@@ -152,6 +192,7 @@ fn inputs(inputs: &inputs::Inputs) -> wire::Inputs {
                 inputs::Origin::User => wire::Origin::User,
                 inputs::Origin::Generator => wire::Origin::Generator,
                 inputs::Origin::BuiltIn => wire::Origin::BuiltIn,
+                inputs::Origin::Model => wire::Origin::Model,
             },
             status: case.expected.status,
             input_bytes: case.input.len() as u64,
@@ -192,7 +233,11 @@ fn budget(record: &RunRecord) -> Vec<wire::Spending> {
             .filter(|spending| spending.spent > 0.0)
             .collect(),
     };
-    Resource::ALL.into_iter().map(of).collect()
+    let is_shown = |resource: &Resource| {
+        let is_limited = record.header.options.budget.limit(*resource).is_some();
+        !resource.is_for_models() || is_limited || ledger.spent(*resource) > 0.0
+    };
+    Resource::ALL.into_iter().filter(is_shown).map(of).collect()
 }
 
 /// What serde calls a variant without fields.

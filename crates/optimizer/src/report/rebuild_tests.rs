@@ -83,6 +83,7 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
         version: "0".to_owned(),
         header: RunHeader {
             program: program.clone(),
+            inputs: None,
             options: RunOptions {
                 seed: 1,
                 guide: String::new(),
@@ -91,6 +92,7 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
                 host: true,
                 margin: 0.01,
                 fp_tolerance: None,
+                model: None,
             },
             machine: Machine {
                 cpu: String::new(),
@@ -111,6 +113,8 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
         }),
         message: None,
         log: Vec::new(),
+        calls: Vec::new(),
+        actions: Vec::new(),
     }
 }
 

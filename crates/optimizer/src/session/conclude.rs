@@ -11,7 +11,7 @@ use crate::evidence::{Evidence, Rejection, RejectionKind, Rung};
 use crate::inputs::Inputs;
 use crate::program::Program;
 use crate::session::prepare::{Linked, Precision, compare};
-use crate::session::{Claim, Conclusion, Event, SessionError};
+use crate::session::{Claim, Conclusion, Event, EvidenceScope, SessionError};
 use crate::tree::{Node, NodeId, Outcome, Tree};
 
 /// Candidates of each kind that are considered for the result, the best of the search first. All of them share the
@@ -50,6 +50,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) noise: f64,
     pub(crate) tolerance: Option<f64>,
     pub(crate) seed: u64,
+    /// What a candidate has to pass.
+    pub(crate) scope: EvidenceScope,
     /// Time that the conclusion should take at most, more or less.
     pub(crate) time: Duration,
     pub(crate) observe: &'a mut dyn FnMut(Event<'_>),
@@ -163,13 +165,15 @@ impl Judge<'_> {
         evidence.rung = Some(Rung::Builds);
         evidence.visible_tests = self.ladder.visible_tests(linked.plain())?;
         evidence.rung = Some(Rung::Tests);
-        let effort = Effort {
-            fuzz: self.time / 12,
-            fuzz_inputs: 2_000,
-        };
-        let original = self.baseline.plain();
-        self.ladder
-            .held_out(&node.candidate, linked.plain(), original, effort, evidence)?;
+        if self.scope == EvidenceScope::Full {
+            let effort = Effort {
+                fuzz: self.time / 12,
+                fuzz_inputs: 2_000,
+            };
+            let original = self.baseline.plain();
+            self.ladder
+                .held_out(&node.candidate, linked.plain(), original, effort, evidence)?;
+        }
 
         (self.observe)(Event::Stage("measures the best candidates afresh"));
         let baseline = ("-O3", self.baseline);
@@ -179,9 +183,11 @@ impl Judge<'_> {
             2 * self.time / 5,
         )?;
         evidence.compared_timing_runs = comparison.runs;
-        evidence.rung = Some(Rung::HeldOut);
-        self.ladder
-            .prove(&node.candidate, &linked.built, evidence)?;
+        if self.scope == EvidenceScope::Full {
+            evidence.rung = Some(Rung::HeldOut);
+            self.ladder
+                .prove(&node.candidate, &linked.built, evidence)?;
+        }
         let instructions = self.instructions(&linked)?;
         Ok(Claim {
             node: node.id,

@@ -1,7 +1,12 @@
 //! A run from the program to the report.
 
+mod actions;
 mod analysis;
+pub(crate) mod asking;
+mod bench;
 mod conclude;
+mod desk;
+mod estimate;
 mod foundations;
 mod prepare;
 mod run;
@@ -17,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
+use whittle_chat::ChatModel;
 use whittle_toolchain::measure::{Comparison, MeasureError, NoiseFloor, Progress};
 use whittle_toolchain::sandbox::Layers;
 use whittle_toolchain::tools::{SelfCheck, SelfCheckError, ToolError, Toolchain};
@@ -27,12 +33,14 @@ use crate::evidence::Evidence;
 use crate::evidence::build::BuildError;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::reference::{Fitness, ReferenceError};
-use crate::inputs::{InputError, Inputs};
+use crate::inputs::{InputError, InputOptions, Inputs};
 use crate::program::Program;
 use crate::report::{OutputError, Report};
 use crate::tree::{Node, NodeId};
 
 pub use conclude::Examined;
+pub use desk::{Answer, Declined, Desk, drive};
+pub use estimate::{Estimate, estimate};
 pub use run::{check_against_itself, examine, optimize, resume};
 pub use verify::{Verification, verify};
 
@@ -53,6 +61,66 @@ pub struct RunOptions {
     pub margin: f64,
     /// Largest relative difference between numbers in the outputs; `None` is exact.
     pub fp_tolerance: Option<f64>,
+    /// How a language model is used; `None` without one.
+    #[serde(default)]
+    pub model: Option<ModelUse>,
+}
+
+impl RunOptions {
+    /// What a candidate has to pass to be taken.
+    pub fn evidence(&self) -> EvidenceScope {
+        self.model
+            .as_ref()
+            .map_or(EvidenceScope::Full, |model| model.evidence)
+    }
+}
+
+/// How a run uses its language model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelUse {
+    /// What stood after `--model`, without anything secret.
+    pub spec: String,
+    /// Samples that a level agent asks for at the same time: n of the paper.
+    pub samples: u32,
+    /// Rounds of feedback: k of the paper.
+    pub rounds: u32,
+    /// Whether a testing agent writes inputs, and how many.
+    pub testing: Option<TestingUse>,
+    /// Most tokens of a reply.
+    pub max_tokens: u32,
+    /// Sampling temperature; `None` is the model's own.
+    pub temperature: Option<f64>,
+    /// What a candidate has to pass to be taken.
+    pub evidence: EvidenceScope,
+}
+
+/// How many inputs the testing agent is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestingUse {
+    /// Inputs that check results: C of the paper.
+    pub correctness: u32,
+    /// Large inputs that measure time: L of the paper.
+    pub large: u32,
+}
+
+impl Default for TestingUse {
+    fn default() -> Self {
+        Self {
+            correctness: 10,
+            large: 5,
+        }
+    }
+}
+
+/// What a candidate has to pass to be taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceScope {
+    /// The whole ladder.
+    #[default]
+    Full,
+    /// Tests of inputs and outputs, as in the paper, and nothing else.
+    Tests,
 }
 
 /// What stands at the start of a run.
@@ -64,6 +132,9 @@ pub struct RunHeader {
     pub options: RunOptions,
     /// The machine it started on.
     pub machine: Machine,
+    /// Where inputs come from, so that a run that was killed before it had any can go on.
+    #[serde(default)]
+    pub inputs: Option<InputOptions>,
 }
 
 /// Where numbers were measured.
@@ -175,6 +246,8 @@ pub struct Setup {
     pub stop: Arc<AtomicBool>,
     /// Where the result goes.
     pub output: PathBuf,
+    /// The language model, for runs that use one.
+    pub model: Option<Arc<dyn ChatModel>>,
 }
 
 /// What a finished run leaves.
@@ -267,6 +340,23 @@ pub enum SessionError {
         /// Why.
         why: String,
     },
+    /// The run was to use a language model, and there is none.
+    #[error("{what} asks a language model, and none is given: --model says which")]
+    NoModel {
+        /// The agent or guide.
+        what: String,
+    },
+    /// A limit of money was set for a model whose price is not known.
+    #[error(
+        "the price of {model} is not known, so a budget of money cannot be kept: add it to the table of prices, or limit tokens"
+    )]
+    UnknownPrice {
+        /// The model.
+        model: String,
+    },
+    /// The guide failed in a way that ends the run.
+    #[error("the guide failed")]
+    Guide(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Memory or a temporary file is not to be had.
     #[error("cannot hold an input in memory")]
     Io(#[from] std::io::Error),

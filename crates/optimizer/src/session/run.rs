@@ -1,5 +1,7 @@
 //! A run from beginning to end, and its continuation.
 
+use std::cell::OnceCell;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,22 +9,24 @@ use std::time::{Duration, Instant};
 use whittle_toolchain::measure::Comparison;
 
 use crate::agents::{self, Agent, AgentOptions, Proposal};
-use crate::archive::{MeasurementRecord, RunId};
+use crate::archive::{ActionRecord, CallRecord, MeasurementRecord, RunId};
 use crate::budget::{Budget, Ledger, Resource};
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::Ladder;
 use crate::evidence::reference::Reference;
 use crate::guides::{self, Guide};
-use crate::inputs::{self, GatherProgress, InputOptions, Inputs};
+use crate::inputs::{self, GatherProgress, InputOptions, Inputs, Tester};
 use crate::program::Program;
 use crate::report::{self, Report, Texts};
+use crate::session::asking::{Account, Asking};
 use crate::session::conclude::{Examined, Judge};
 use crate::session::foundations::{lay_foundations, machine, reference, training};
 use crate::session::prepare::{Linked, original};
 use crate::session::search::Search;
 use crate::session::timing::SearchTimer;
 use crate::session::{
-    Conclusion, Event, Finished, Foundations, RunHeader, RunOptions, SessionError, Setup,
+    Conclusion, Event, EvidenceScope, Finished, Foundations, RunHeader, RunOptions, SessionError,
+    Setup,
 };
 use crate::tree::{Node, NodeId, Outcome, Tree};
 
@@ -43,6 +47,7 @@ pub fn optimize(
 ) -> Result<Finished, SessionError> {
     // Before all else: a wrong name must not cost the time of the preparation.
     let (mut guide, mut agents) = (build_guide(&options.guide)?, build_agents(&options)?);
+    check_model(setup, &options)?;
     let host = options.host;
     let mut steps = Steps {
         search: &mut |search| search.run(guide.as_mut(), &mut agents),
@@ -109,9 +114,11 @@ pub(crate) fn begin(
         machine: machine(setup),
         program,
         options,
+        inputs: Some(input_options.clone()),
     };
     let id = setup.archive.create_run(&header)?;
-    let result = prepare_and_go_on(setup, &id, &header, input_options, steps, observe);
+    let stored = Stored::default();
+    let result = prepare_and_go_on(setup, &id, &header, input_options, stored, steps, observe);
     remember_failure(setup, &id, result)
 }
 
@@ -120,6 +127,7 @@ fn prepare_and_go_on(
     id: &RunId,
     header: &RunHeader,
     input_options: &InputOptions,
+    mut stored: Stored,
     steps: &mut Steps<'_>,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
@@ -134,24 +142,40 @@ fn prepare_and_go_on(
             ControlFlow::Continue(())
         }
     };
-    let gathered = inputs::gather(
+    let mut asking = Asking::new(setup.model.clone(), &stored.calls, setup.stop.clone());
+    let mut account = Account {
+        archive: &setup.archive,
+        run: id,
+        ledger: &mut stored.ledger,
+        budget: &header.options.budget.without(Resource::AgentCalls),
+        agent: "testing",
+    };
+    let mut ask = |request| {
+        let answers = asking.ask(&[request], &mut account)?;
+        Ok(answers.and_then(|mut answers| answers.pop()))
+    };
+    let mut tester = header.options.model.as_ref().and_then(|model| {
+        Some(Tester {
+            wanted: model.testing?,
+            alone: model.evidence == EvidenceScope::Tests,
+            max_tokens: model.max_tokens,
+            temperature: model.temperature,
+            ask: &mut ask,
+        })
+    });
+    let gathered = inputs::gather_asking(
         &setup.toolchain,
         &header.program,
         &reference,
         input_options,
+        tester.as_mut(),
         &mut go_on_gathering,
     )?;
+    stored.calls = setup.archive.load(id)?.calls;
     observe(Event::Inputs(&gathered));
     setup.archive.save_inputs(id, &gathered)?;
     go_on(
-        setup,
-        id,
-        header,
-        &reference,
-        &gathered,
-        Stored::default(),
-        steps,
-        observe,
+        setup, id, header, &reference, &gathered, stored, steps, observe,
     )
 }
 
@@ -171,10 +195,12 @@ pub fn resume(
     if record.conclusion.is_some() {
         return Err(not_resumable("it is finished"));
     }
-    let inputs = record
-        .inputs
-        .ok_or_else(|| not_resumable("it had no inputs yet; start it again"))?;
+    let input_options = record.header.inputs.clone();
+    if record.inputs.is_none() && input_options.is_none() {
+        return Err(not_resumable("it had no inputs yet; start it again"));
+    }
     let options = &record.header.options;
+    check_model(setup, options)?;
     let (mut guide, mut agents) = (build_guide(&options.guide)?, build_agents(options)?);
     let mut steps = Steps {
         search: &mut |search| search.run(guide.as_mut(), &mut agents),
@@ -184,13 +210,21 @@ pub fn resume(
         tree: record.tree,
         ledger: record.ledger,
         foundations: record.foundations,
+        calls: record.calls,
+        actions: record.actions,
     };
-    let result = reference(setup, &record.header).and_then(|reference| {
-        let header = &record.header;
-        go_on(
-            setup, id, header, &reference, &inputs, stored, &mut steps, observe,
-        )
-    });
+    let header = &record.header;
+    let result = match (record.inputs, input_options) {
+        (Some(inputs), _) => reference(setup, header).and_then(|reference| {
+            go_on(
+                setup, id, header, &reference, &inputs, stored, &mut steps, observe,
+            )
+        }),
+        (None, options) => {
+            let options = options.unwrap_or_default();
+            prepare_and_go_on(setup, id, header, &options, stored, &mut steps, observe)
+        }
+    };
     remember_failure(setup, id, result)
 }
 
@@ -214,6 +248,18 @@ struct Stored {
     tree: Tree,
     ledger: Ledger,
     foundations: Option<Foundations>,
+    calls: Vec<CallRecord>,
+    actions: Vec<ActionRecord>,
+}
+
+impl Stored {
+    /// The nodes that an action had made already when the run was killed in the middle of it.
+    fn redone(&self) -> VecDeque<NodeId> {
+        let next = self.tree.next_id();
+        let under_way = self.actions.last().filter(|last| last.result.is_none());
+        let first = under_way.map_or(next, |last| last.first_node);
+        (first.0..next.0).map(NodeId).collect()
+    }
 }
 
 #[allow(
@@ -231,7 +277,7 @@ fn go_on(
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Finished, SessionError> {
     let (program, options) = (&header.program, &header.options);
-    let toolchain = setup.toolchain.clone();
+    let (toolchain, redone) = (setup.toolchain.clone(), stored.redone());
     let builder = Builder::new(&toolchain, program, training(inputs)?);
     let baseline = Linked::baseline(&builder, &program.o3_flags())?;
     builder.allow_imports_of(baseline.plain())?;
@@ -262,7 +308,6 @@ fn go_on(
         options.fp_tolerance,
         options.seed,
     )?;
-    let conclusion_time = conclusion_time(&options.budget);
     let mut search = Search {
         program,
         toolchain: &toolchain,
@@ -271,13 +316,19 @@ fn go_on(
         timer: &timer,
         archive: &mut setup.archive,
         run: id.clone(),
-        budget: search_budget(&options.budget, conclusion_time),
+        budget: search_budget(&options.budget, conclusion_time(&options.budget)),
         random: Search::random(options.seed, &stored.tree),
         tree: stored.tree,
         ledger: stored.ledger,
         cancel: setup.stop.clone(),
         observe,
         accounted: Instant::now(),
+        redone,
+        asking: Asking::new(setup.model.clone(), &stored.calls, setup.stop.clone()),
+        actions: stored.actions,
+        told: Vec::new(),
+        model: options.model.as_ref(),
+        hot: OnceCell::new(),
     };
     search.plant_root(&baseline)?;
     (search.observe)(Event::Stage("searches"));
@@ -301,10 +352,11 @@ fn go_on(
         noise,
         tolerance: options.fp_tolerance,
         seed: options.seed,
+        scope: options.evidence(),
         time: if interrupted {
-            conclusion_time.min(LEAST_CONCLUSION * 2)
+            conclusion_time(&options.budget).min(LEAST_CONCLUSION * 2)
         } else {
-            conclusion_time
+            conclusion_time(&options.budget)
         },
         observe,
         record: &mut |node: Option<NodeId>, against: &str, comparison: &Comparison| {
@@ -392,6 +444,32 @@ fn conclusion_time(budget: &Budget) -> Duration {
         .map_or(USUAL_CONCLUSION, |limit| {
             Duration::from_secs_f64(limit * CONCLUSION_SHARE).max(LEAST_CONCLUSION)
         })
+}
+
+/// What asks a model needs one, and what counts money needs its price.
+fn check_model(setup: &Setup, options: &RunOptions) -> Result<(), SessionError> {
+    let Some(model) = &setup.model else {
+        let asking = agents::registry()
+            .iter()
+            .filter(|entry| {
+                entry.needs_model && options.agents.iter().any(|name| name == entry.name)
+            })
+            .map(|entry| format!("agent {}", entry.name));
+        let guide = guides::registry()
+            .iter()
+            .filter(|entry| entry.needs_model && entry.name == options.guide)
+            .map(|entry| format!("guide {}", entry.name));
+        return match asking.chain(guide).next() {
+            Some(what) => Err(SessionError::NoModel { what }),
+            None => Ok(()),
+        };
+    };
+    if options.budget.limit(Resource::Dollars).is_some() && model.price().is_none() {
+        return Err(SessionError::UnknownPrice {
+            model: model.name().to_owned(),
+        });
+    }
+    Ok(())
 }
 
 fn build_guide(name: &str) -> Result<Box<dyn Guide>, SessionError> {

@@ -1,30 +1,35 @@
 //! The search: the guide picks, an agent proposes, each proposal is built, tested and timed at once.
 
+use std::cell::OnceCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
-use whittle_toolchain::tools::Toolchain;
+use whittle_toolchain::tools::{HotFunction, Toolchain};
 
-use crate::agents::{Agent, Proposal, TurnEnded, Workbench};
-use crate::archive::{Archive, RunId};
+use crate::agents::{Agent, Proposal};
+use crate::archive::{ActionRecord, Archive, RunId};
 use crate::budget::{Budget, Ledger, Resource};
-use crate::candidate::{Artifact, Candidate, Level, Recipe};
+use crate::candidate::{Candidate, Level, Stage};
 use crate::evidence::build::{BuildError, Builder};
+use crate::evidence::insight::Insight;
 use crate::evidence::ladder::{CheckError, Ladder};
-use crate::evidence::{Rejection, RejectionKind, Rung};
+use crate::evidence::{Rejection, RejectionKind, Rung, convention};
 use crate::guides::{Action, Guide, View};
-use crate::inputs::fuzz::Fuzzer;
 use crate::program::Program;
-use crate::session::analysis;
+use crate::prompts::cut;
+use crate::session::asking::{Account, Asking};
 use crate::session::timing::{SearchTimer, Timed};
-use crate::session::{Event, SessionError};
+use crate::session::{Event, ModelUse, SessionError};
 use crate::tree::{Node, NodeId, Outcome, Tree};
 
 /// Turns without a new node after which a run ends: the agents have nothing left to try.
 const IDLE_TURNS: usize = 12;
+/// Longest account of what came of an action, in bytes.
+const LONGEST_RESULT: usize = 4000;
 
 /// Everything that the search works with and on.
 pub(crate) struct Search<'a> {
@@ -43,6 +48,17 @@ pub(crate) struct Search<'a> {
     pub(crate) random: ChaCha8Rng,
     /// When wall time was last put on somebody's account.
     pub(crate) accounted: Instant,
+    /// What the guide asked for; the last may still be under way.
+    pub(crate) actions: Vec<ActionRecord>,
+    /// Nodes that the action under way had made already when the run was killed.
+    pub(crate) redone: VecDeque<NodeId>,
+    /// What the action under way has to say, beside its nodes.
+    pub(crate) told: Vec<String>,
+    pub(crate) asking: Asking,
+    /// How the run uses its model.
+    pub(crate) model: Option<&'a ModelUse>,
+    /// The hot functions of the original, once somebody wanted to know.
+    pub(crate) hot: OnceCell<Vec<HotFunction>>,
 }
 
 impl Search<'_> {
@@ -57,26 +73,28 @@ impl Search<'_> {
     pub(crate) fn run(
         &mut self,
         guide: &mut dyn Guide,
-        agents: &mut [Box<dyn Agent>],
+        agents: &mut Vec<Box<dyn Agent>>,
     ) -> Result<(), SessionError> {
         let mut idle = 0;
-        while !self.is_over() && idle < IDLE_TURNS {
-            let before = self.tree.next_id();
-            let view = View {
-                tree: &self.tree,
-                agents,
-                budget_left: self.budget_left(),
-            };
-            let action = guide.next(&view, &mut self.random);
-            match &action {
-                Action::Stop => break,
-                Action::Optimize { node, agent } => self.turn(*node, agent, agents)?,
-                Action::Lower { node, pipeline } => self.lower(*node, pipeline.clone())?,
-                Action::Analyze { node } => self.analyze(*node)?,
-                Action::Test { node, inputs } => self.test(*node, *inputs)?,
-                Action::Measure { node } => self.measure(*node)?,
+        while idle < IDLE_TURNS {
+            if !self.asking.is_possible() {
+                agents.retain(|agent| !agent.asks_model());
             }
+            let action = match self.actions.last() {
+                Some(last) if last.action == Action::Stop => break,
+                // The run was killed while it did this.
+                Some(last) if last.result.is_none() => last.action.clone(),
+                _ if self.is_over() => break,
+                _ => {
+                    let action = self.consult(guide, agents)?;
+                    self.begin(action.clone(), agents)?;
+                    action
+                }
+            };
+            let before = self.tree.next_id();
+            self.act(&action, agents)?;
             self.account("")?;
+            self.end()?;
             idle = if self.tree.next_id() == before {
                 idle + 1
             } else {
@@ -86,173 +104,129 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Asks the guide.
+    fn consult(
+        &mut self,
+        guide: &mut dyn Guide,
+        agents: &[Box<dyn Agent>],
+    ) -> Result<Action, SessionError> {
+        let budget_left = self.budget_left();
+        let ledger = self.ledger.clone();
+        let turn_budget = self.budget.without(Resource::AgentCalls);
+        let view = View {
+            tree: &self.tree,
+            agents,
+            budget_left,
+            actions: &self.actions,
+            budget: (&self.budget, &ledger),
+            program: &self.program.name,
+            insight: Some(Insight::new(self.builder, &self.hot)),
+        };
+        let (asking, archive, run, ledger) = (
+            &mut self.asking,
+            &*self.archive,
+            &self.run,
+            &mut self.ledger,
+        );
+        let mut ask = |request| {
+            let mut account = Account {
+                archive,
+                run,
+                ledger,
+                budget: &turn_budget,
+                agent: "guide",
+            };
+            let answers = asking.ask(&[request], &mut account)?;
+            Ok(answers.and_then(|mut answers| answers.pop()))
+        };
+        guide
+            .consult(&view, &mut self.random, &mut ask)
+            .map_err(SessionError::Guide)
+    }
+
+    /// Puts an action on record before it is done, and what it costs on its agent's account.
+    pub(crate) fn begin(
+        &mut self,
+        action: Action,
+        agents: &[Box<dyn Agent>],
+    ) -> Result<(), SessionError> {
+        if let Action::Optimize { agent, .. } = &action
+            && agents.iter().any(|a| a.name() == agent && a.asks_model())
+        {
+            self.ledger.spend(agent, Resource::AgentCalls, 1.0);
+        }
+        let number = self.actions.len() as u32;
+        let record = ActionRecord {
+            action,
+            first_node: self.tree.next_id(),
+            result: None,
+        };
+        self.archive
+            .save_action(&self.run, number, &record, &self.ledger)?;
+        self.actions.push(record);
+        Ok(())
+    }
+
+    /// Notes what came of the last action.
+    pub(crate) fn end(&mut self) -> Result<(), SessionError> {
+        let number = self.actions.len().saturating_sub(1) as u32;
+        let Some(record) = self.actions.last_mut() else {
+            return Ok(());
+        };
+        let first = record.first_node.0 as usize;
+        let nodes = self.tree.nodes().get(first..).unwrap_or_default();
+        let mut told: Vec<String> = nodes.iter().map(Node::in_a_line).collect();
+        told.append(&mut self.told);
+        record.result = Some(cut(&told.join("\n"), LONGEST_RESULT));
+        let record = record.clone();
+        self.redone.clear();
+        self.archive
+            .save_action(&self.run, number, &record, &self.ledger)?;
+        Ok(())
+    }
+
     fn is_over(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
             || self.ledger.exhausted(&self.budget).is_some()
             || self.budget_left() <= 0.0
     }
 
+    /// Whether a turn that was begun has to end: what it costs to begin one does not count any more.
+    pub(crate) fn must_end_turn(&self) -> bool {
+        let budget = self.budget.without(Resource::AgentCalls);
+        self.cancel.load(Ordering::Relaxed)
+            || self.ledger.exhausted(&budget).is_some()
+            || self.ledger_now().share_left(&budget) <= 0.0
+    }
+
     /// Share of the budget left; the time since the last account counts as spent.
-    fn budget_left(&self) -> f64 {
+    pub(crate) fn budget_left(&self) -> f64 {
+        self.ledger_now().share_left(&self.budget)
+    }
+
+    fn ledger_now(&self) -> Ledger {
         let mut ledger = self.ledger.clone();
         ledger.spend(
             "",
             Resource::Seconds,
             self.accounted.elapsed().as_secs_f64(),
         );
-        ledger.share_left(&self.budget)
-    }
-
-    /// One turn of an agent from a node.
-    fn turn(
-        &mut self,
-        node: NodeId,
-        agent: &str,
-        agents: &mut [Box<dyn Agent>],
-    ) -> Result<(), SessionError> {
-        let Some(start) = self.tree.get(node).cloned() else {
-            return Ok(());
-        };
-        let Some(agent) = agents.iter_mut().find(|a| a.name() == agent) else {
-            return Ok(());
-        };
-        let name = agent.name();
-        let mut bench = Bench {
-            search: self,
-            node: start,
-            agent: name,
-        };
-        let ended = agent.work(&mut bench);
-        self.account(name)?;
-        match ended {
-            Ok(()) | Err(TurnEnded::Over) => Ok(()),
-            Err(TurnEnded::Failed(error)) => Err(match error.downcast::<SessionError>() {
-                Ok(error) => *error,
-                Err(error) => SessionError::Agent {
-                    agent: name.to_owned(),
-                    source: error,
-                },
-            }),
-        }
-    }
-
-    /// The node's IR or assembly becomes a node of its own.
-    fn lower(&mut self, node: NodeId, pipeline: Option<String>) -> Result<(), SessionError> {
-        let Some(parent) = self.tree.get(node).cloned() else {
-            return Ok(());
-        };
-        let mut candidate = parent.candidate.clone();
-        if pipeline.is_some() {
-            candidate.recipe.pipeline = pipeline;
-        }
-        let built = match self.builder.build(&candidate) {
-            Ok(built) => built,
-            Err(BuildError::Rejected(rejection)) => {
-                return self.log(&format!("{node} cannot be lowered: {}", rejection.reason));
-            }
-            Err(BuildError::Tool(error)) => return Err(error.into()),
-        };
-        let (level, units) = match parent.candidate.artifact.level {
-            Level::Source => (Level::Ir, built.ir),
-            Level::Ir | Level::Assembly => (Level::Assembly, built.assembly),
-        };
-        candidate.artifact = Artifact { level, units };
-        candidate.recipe.pipeline = None;
-        let change = match level {
-            Level::Ir => "lowered to IR",
-            _ => "lowered to assembly",
-        };
-        let proposal = Proposal {
-            candidate,
-            change: change.to_owned(),
-            note: serde_json::Value::Null,
-        };
-        self.submit(&parent, "", proposal, true).map(|_| ())
-    }
-
-    /// Remarks and statistics of a node, into the log.
-    fn analyze(&mut self, node: NodeId) -> Result<(), SessionError> {
-        let Some(found) = self.tree.get(node) else {
-            return Ok(());
-        };
-        let mut text = match self.builder.build(&found.candidate) {
-            Ok(built) => analysis::describe(self.toolchain, &built),
-            Err(error) => error.to_string(),
-        };
-        if found.candidate.artifact.level == Level::Source {
-            text += "\n";
-            text += &match self.builder.remarks(&found.candidate) {
-                Ok(remarks) => analysis::describe_remarks(&remarks),
-                Err(error) => error.to_string(),
-            };
-        }
-        self.log(&format!("{node}: {text}"))
-    }
-
-    /// More inputs for a node; a wrong answer rejects it after all.
-    fn test(&mut self, id: NodeId, inputs: u32) -> Result<(), SessionError> {
-        let Some(mut node) = self.tree.get(id).cloned() else {
-            return Ok(());
-        };
-        if node.speedup().is_none() || id == NodeId::ROOT {
-            return Ok(());
-        }
-        let seed = u64::from(id.0) << 32 | u64::from(self.tree.next_id().0);
-        let fuzzer = Fuzzer::new(self.ladder.inputs(), seed).take(inputs as usize);
-        match self
-            .ladder
-            .agrees_on(&node.candidate, self.timer.original(), fuzzer)
-        {
-            Ok(agreed) => self.log(&format!("{id}: {agreed} more inputs give the same results")),
-            Err(CheckError::Rejected(rejection)) => {
-                node.outcome = Outcome::Rejected { rejection };
-                self.replace(node)
-            }
-            Err(error) => tolerate(error),
-        }
-    }
-
-    /// Times a node again.
-    fn measure(&mut self, id: NodeId) -> Result<(), SessionError> {
-        let Some(mut node) = self.tree.get(id).cloned() else {
-            return Ok(());
-        };
-        let Outcome::Timed { code, .. } = node.outcome.clone() else {
-            return Ok(());
-        };
-        let built = match self.builder.build(&node.candidate) {
-            Ok(built) => built,
-            Err(error) => return self.log(&format!("{id} cannot be built again: {error}")),
-        };
-        match self.time(&node.candidate, &built, "") {
-            Ok(Timed {
-                speedup, seconds, ..
-            }) => {
-                node.outcome = Outcome::Timed {
-                    code,
-                    speedup,
-                    seconds,
-                };
-                self.replace(node)
-            }
-            Err(CheckError::Rejected(rejection)) => {
-                node.outcome = Outcome::Rejected { rejection };
-                self.replace(node)
-            }
-            Err(error) => tolerate(error),
-        }
+        ledger
     }
 
     /// Builds, checks and times a proposal, and adds it to the tree whatever comes of it.
-    fn submit(
+    pub(crate) fn submit(
         &mut self,
         parent: &Node,
         agent: &'static str,
         proposal: Proposal,
         same_code_welcome: bool,
     ) -> Result<NodeId, SessionError> {
+        if let Some(id) = self.done_before(&proposal.candidate) {
+            return Ok(id);
+        }
         self.spend(agent, Resource::Candidates, 1.0)?;
-        let outcome = match self.judge(&proposal.candidate, agent, same_code_welcome) {
+        let outcome = match self.judge(parent, &proposal.candidate, agent, same_code_welcome) {
             Ok(outcome) => outcome,
             Err(CheckError::Rejected(rejection)) => Outcome::Rejected { rejection },
             Err(CheckError::Cancelled) => return Err(SessionError::Cancelled),
@@ -276,9 +250,24 @@ impl Search<'_> {
         Ok(id)
     }
 
+    /// The node of a proposal that the run had judged already when it was killed in the middle of this action.
+    fn done_before(&mut self, candidate: &Candidate) -> Option<NodeId> {
+        let id = self.redone.pop_front()?;
+        if self
+            .tree
+            .get(id)
+            .is_some_and(|node| node.candidate == *candidate)
+        {
+            return Some(id);
+        }
+        self.redone.clear();
+        None
+    }
+
     /// Rungs 1 and 2 and the search's timing.
     fn judge(
         &mut self,
+        parent: &Node,
         candidate: &Candidate,
         agent: &str,
         same_code_welcome: bool,
@@ -299,6 +288,7 @@ impl Search<'_> {
         {
             return Ok(Outcome::Duplicate { of: twin.id });
         }
+        self.check_convention(parent, candidate)?;
         let timed = self.time(candidate, &built, agent)?;
         Ok(Outcome::Timed {
             code: built.code,
@@ -307,7 +297,18 @@ impl Search<'_> {
         })
     }
 
-    fn time(
+    /// Assembly that somebody wrote has to keep to the calling convention wherever what it was made from did.
+    fn check_convention(&self, parent: &Node, candidate: &Candidate) -> Result<(), CheckError> {
+        if candidate.artifact.level != Level::Assembly
+            || parent.candidate.artifact == candidate.artifact
+        {
+            return Ok(());
+        }
+        let before = self.builder.lowered(&parent.candidate, &Stage::BackEnd)?;
+        Ok(convention::check(&before.artifact, &candidate.artifact)?)
+    }
+
+    pub(crate) fn time(
         &mut self,
         candidate: &Candidate,
         built: &crate::evidence::build::Built,
@@ -331,20 +332,25 @@ impl Search<'_> {
         Ok(timed)
     }
 
-    fn spend(&mut self, agent: &str, resource: Resource, amount: f64) -> Result<(), SessionError> {
+    pub(crate) fn spend(
+        &mut self,
+        agent: &str,
+        resource: Resource,
+        amount: f64,
+    ) -> Result<(), SessionError> {
         self.ledger.spend(agent, resource, amount);
         self.archive.save_ledger(&self.run, &self.ledger)?;
         Ok(())
     }
 
     /// Puts the time since the last call on an account.
-    fn account(&mut self, agent: &str) -> Result<(), SessionError> {
+    pub(crate) fn account(&mut self, agent: &str) -> Result<(), SessionError> {
         let seconds = self.accounted.elapsed().as_secs_f64();
         self.accounted = Instant::now();
         self.spend(agent, Resource::Seconds, seconds)
     }
 
-    fn replace(&mut self, node: Node) -> Result<(), SessionError> {
+    pub(crate) fn replace(&mut self, node: Node) -> Result<(), SessionError> {
         self.archive.update_node(&self.run, &node)?;
         let id = node.id;
         self.tree.replace(node);
@@ -364,17 +370,10 @@ impl Search<'_> {
         }
     }
 
-    fn log(&mut self, text: &str) -> Result<(), SessionError> {
+    pub(crate) fn log(&mut self, text: &str) -> Result<(), SessionError> {
         self.archive.log(&self.run, text)?;
+        self.told.push(text.to_owned());
         Ok(())
-    }
-}
-
-/// A check that the user stopped says nothing of the candidate.
-fn tolerate(error: CheckError) -> Result<(), SessionError> {
-    match error {
-        CheckError::Cancelled => Ok(()),
-        error => Err(error.into()),
     }
 }
 
@@ -393,56 +392,6 @@ fn nothing_linked() -> CheckError {
         kind: RejectionKind::Build,
         reason: "no executable came out of the linker".to_owned(),
     })
-}
-
-/// What an agent sees of the search.
-struct Bench<'s, 'a> {
-    search: &'s mut Search<'a>,
-    node: Node,
-    agent: &'static str,
-}
-
-impl Workbench for Bench<'_, '_> {
-    fn program(&self) -> &Program {
-        self.search.program
-    }
-
-    fn node(&self) -> &Node {
-        &self.node
-    }
-
-    fn tree(&self) -> &Tree {
-        &self.search.tree
-    }
-
-    fn toolchain(&self) -> &Toolchain {
-        self.search.toolchain
-    }
-
-    fn pipeline(&self, recipe: &Recipe) -> Result<String, TurnEnded> {
-        let failed = |error| TurnEnded::Failed(Box::new(SessionError::from(error)));
-        self.search.builder.pipeline(recipe).map_err(failed)
-    }
-
-    fn random(&mut self) -> &mut ChaCha8Rng {
-        &mut self.search.random
-    }
-
-    fn budget_left(&self) -> f64 {
-        self.search.budget_left()
-    }
-
-    fn submit(&mut self, proposal: Proposal) -> Result<NodeId, TurnEnded> {
-        if self.search.is_over() {
-            return Err(TurnEnded::Over);
-        }
-        let node = self.node.clone();
-        match self.search.submit(&node, self.agent, proposal, false) {
-            Ok(id) => Ok(id),
-            Err(SessionError::Cancelled) => Err(TurnEnded::Over),
-            Err(error) => Err(TurnEnded::Failed(Box::new(error))),
-        }
-    }
 }
 
 impl Search<'_> {

@@ -11,7 +11,7 @@ use whittle_toolchain::tools::{Found, Store, Toolchain, Unit};
 use crate::archive::Archive;
 use crate::budget::Budget;
 use crate::candidate::Level;
-use crate::guides::{Action, Guide, View};
+use crate::guides::{Action, Brief, Guide, View};
 use crate::inputs::InputOptions;
 use crate::program::Program;
 use crate::session::run::{Steps, begin};
@@ -41,16 +41,21 @@ impl Guide for Scripted {
     }
 }
 
+fn toolchain(folder: &std::path::Path) -> Toolchain {
+    let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
+    let store = Store::open(folder.join("store")).unwrap();
+    Toolchain::new(Found::find(None).unwrap(), sandbox, store).unwrap()
+}
+
 #[test]
 fn every_action_does_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::new(SandboxOptions::default()).unwrap();
-    let store = Store::open(folder.path().join("store")).unwrap();
     let mut setup = Setup {
-        toolchain: Toolchain::new(Found::find(None).unwrap(), sandbox, store).unwrap(),
+        toolchain: toolchain(folder.path()),
         archive: Archive::open(&folder.path().join("runs.sqlite")).unwrap(),
         stop: Arc::new(AtomicBool::new(false)),
         output: folder.path().join("output"),
+        model: None,
     };
     let tests = folder.path().join("tests");
     std::fs::create_dir(&tests).unwrap();
@@ -71,6 +76,7 @@ fn every_action_does_what_it_says() {
         host: false,
         margin: 0.05,
         fp_tolerance: None,
+        model: None,
     };
     let inputs = InputOptions {
         tests: Some(tests),
@@ -96,12 +102,13 @@ fn every_action_does_what_it_says() {
         Action::Optimize {
             node: NodeId(77),
             agent: "nobody".to_owned(),
+            brief: Brief::default(),
         },
         Action::Stop,
     ];
     let mut guide = Scripted(script.into_iter());
     let mut steps = Steps {
-        search: &mut |search| search.run(&mut guide, &mut []),
+        search: &mut |search| search.run(&mut guide, &mut Vec::new()),
         conclude: &mut |judge, tree| judge.conclude(tree, false),
     };
     let finished = begin(

@@ -41,6 +41,7 @@ impl Scratch {
             archive: Archive::open(&self.path("runs.sqlite")).unwrap(),
             stop: Arc::new(AtomicBool::new(false)),
             output: self.path("output"),
+            model: None,
         }
     }
 
@@ -76,5 +77,6 @@ pub(crate) fn options(time: Duration) -> RunOptions {
         host: false,
         margin: 0.02,
         fp_tolerance: None,
+        model: None,
     }
 }

@@ -4,6 +4,7 @@
 
 mod cheats;
 mod common;
+mod cooperation;
 mod inputs;
 mod reference;
 mod session;

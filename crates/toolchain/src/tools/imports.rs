@@ -9,7 +9,7 @@ const PROGRAM: &str = "program";
 
 /// Instructions that reach past the program's own data: the kernel, clocks, counters, chance, the machine's kind, and the
 /// floating-point environment.
-const SPECIAL: [&str; 34] = [
+pub(super) const SPECIAL: [&str; 34] = [
     // x86-64
     "syscall", "sysenter", "int", "int1", "int3", "into", "rdtsc", "rdtscp", "rdpmc", "cpuid",
     "rdrand", "rdseed", "xgetbv", "rdpid", "ldmxcsr", "vldmxcsr", "fldcw", "fldenv", "frstor",

@@ -3,6 +3,7 @@
 //! Each call runs in the sandbox, in a folder of its own, and its outcome is kept in the [`Store`]: an identical call is
 //! answered from there, a compile error as well as an artifact.
 
+mod abi;
 mod alive;
 mod back_end;
 mod baseline;
@@ -12,6 +13,7 @@ mod diagnostics;
 mod error;
 mod find;
 mod front_end;
+mod hot;
 mod imports;
 mod installer;
 mod link;
@@ -34,15 +36,19 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use abi::{AbiKind, AbiProblem, check_abi, check_abi_all};
 pub use alive::AliveOutcome;
 pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, Seen};
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
 pub use find::{Found, Inventory, InventoryLine, Located};
+pub use hot::HotFunction;
 pub use link::{Executable, Object};
 pub use listing::{
-    AssemblyStatistics, FunctionLines, IrStatistics, assembly_functions, assembly_statistics,
-    ir_functions, ir_statistics, normalized_assembly, without_use_lists,
+    AssemblyStatistics, FunctionLines, IrStatistics, SpliceError, assembly_callees,
+    assembly_excerpt, assembly_functions, assembly_statistics, ir_callees, ir_excerpt,
+    ir_functions, ir_statistics, normalized_assembly, splice_assembly, splice_ir,
+    without_use_lists,
 };
 pub use mca::{MachineCodeAnalysis, ResourcePressure};
 pub use profile::Profile;

@@ -8,12 +8,16 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 #[cfg(target_os = "linux")]
+pub(crate) mod model;
+#[cfg(target_os = "linux")]
 pub(crate) mod optimize;
 pub(crate) mod pages;
 #[cfg(target_os = "linux")]
 pub(crate) mod runs;
 #[cfg(target_os = "linux")]
 pub(crate) mod show;
+#[cfg(target_os = "linux")]
+pub(crate) mod suite;
 #[cfg(target_os = "linux")]
 pub(crate) mod verify;
 
@@ -42,6 +46,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Verify(arguments) => verify::run(&arguments),
         #[cfg(target_os = "linux")]
         Command::Doctor(arguments) => doctor::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Suite(arguments) => suite::run(&arguments),
     }
 }
 

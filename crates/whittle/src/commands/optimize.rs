@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use indicatif::ProgressBar;
+use whittle_chat::ChatModel;
 use whittle_optimizer::archive::{Archive, RunId};
 use whittle_optimizer::budget::{Budget, Resource};
 use whittle_optimizer::inputs::InputOptions;
 use whittle_optimizer::program::Program;
+use whittle_optimizer::report;
 use whittle_optimizer::session::{
     self, Event, Finished, RunOptions, RunState, SessionError, Setup,
 };
-use whittle_optimizer::{agents, guides, report};
 
 use crate::cli::{Interrupted, Usage};
+use crate::commands::model::{ModelArguments, ModelBudget, agent_parser, guide_parser};
 use crate::options::{positive, unit_interval};
 use crate::progress::{Detail, Progress};
 use crate::workplace::{StoreArguments, ToolArguments};
@@ -27,8 +28,8 @@ use crate::{failure, interrupt};
 
 /// Make a C program faster, with evidence.
 ///
-/// Compilers alone search for a faster program: pass pipelines, flags, profiles. What they find must behave like the
-/// original on tests, held-out and fuzzed inputs; the best is measured afresh on inputs that the search never saw. The
+/// Compilers search for a faster program: pass pipelines, flags, profiles; with --model, a language model rewrites source,
+/// IR and assembly, too. What they find must behave like the original on tests, held-out and fuzzed inputs; the best is measured afresh on inputs that the search never saw. The
 /// program reads standard input and arguments and writes standard output; it runs in a sandbox. The result goes to a
 /// folder: the winner, a script that rebuilds it, report.html and report.json. That nothing faster was found is a
 /// result, too.
@@ -41,6 +42,8 @@ Examples:
   whittle optimize main.c table.c --tests tests --ldflags -lm --budget-time 10m
   whittle optimize prog.c --gen './generate.sh' --cflags '-O2 -DNDEBUG' --portable
   whittle optimize prog.c --json > report.json
+  whittle optimize prog.c --model anthropic:claude-sonnet-4-5 --budget-usd 2 --dry-run
+  whittle optimize prog.c --model openai:qwen3-coder@http://localhost:8000/v1 --budget-time 20m
   whittle optimize --resume")]
 pub(crate) struct Arguments {
     /// The C files; headers that they include with quotes are found beside them
@@ -61,6 +64,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     search: SearchArguments,
     #[command(flatten)]
+    model: ModelArguments,
+    #[command(flatten)]
     output: OutputArguments,
     /// Go on with a run that was interrupted or killed [default: the latest unfinished one]
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = LATEST, help_heading = "Store",
@@ -75,7 +80,7 @@ pub(crate) struct Arguments {
 /// Names the latest run.
 const LATEST: &str = "latest";
 /// What only a new run can be given: a resumed one goes on as it was begun.
-const NEW_RUN: [&str; 15] = [
+const NEW_RUN: [&str; 23] = [
     "files",
     "cflags",
     "ldflags",
@@ -91,6 +96,14 @@ const NEW_RUN: [&str; 15] = [
     "fp_tolerance",
     "seed",
     "aa",
+    "model",
+    "paper",
+    "only",
+    "calls",
+    "requests",
+    "tokens",
+    "dollars",
+    "dry_run",
 ];
 
 #[derive(Args)]
@@ -119,6 +132,8 @@ struct BudgetArguments {
     /// Most candidates to try
     #[arg(long = "budget-candidates", value_name = "N", value_parser = positive)]
     candidates: Option<usize>,
+    #[command(flatten)]
+    model: ModelBudget,
 }
 
 #[derive(Args)]
@@ -128,8 +143,9 @@ struct SearchArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = agent_parser())]
     agents: Vec<String>,
     /// Who decides what to try next
-    #[arg(long, value_name = "NAME", default_value = default_guide(), value_parser = guide_parser())]
-    guide: String,
+    /// [default: the model if there is one, else thompson]
+    #[arg(long, value_name = "NAME", value_parser = guide_parser())]
+    guide: Option<String>,
     /// Only code that runs on every machine of this architecture
     #[arg(long)]
     portable: bool,
@@ -145,6 +161,9 @@ struct SearchArguments {
     /// Search nothing: compare the original with itself, which must not come out as faster
     #[arg(long)]
     aa: bool,
+    /// Say what the run would ask of the model at most, and end
+    #[arg(long, requires = "model")]
+    dry_run: bool,
 }
 
 #[derive(Args)]
@@ -169,12 +188,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Some(_) => None,
         None => Some(arguments.program()?),
     };
+    let mut model = arguments
+        .model
+        .model
+        .as_deref()
+        .map(|spec| arguments.model.open(spec))
+        .transpose()?;
+    if let (true, Some(program), Some(model)) = (arguments.search.dry_run, &program, &model) {
+        return arguments.tell_estimate(program, model.as_ref());
+    }
     let toolchain = arguments.tools.toolchain(Arc::default())?;
     let archive = arguments.store.open()?;
     let job = match (program, &arguments.resume) {
         (Some(program), _) => Job::New(program),
         (None, wanted) => Job::resume(&archive, wanted.as_deref().unwrap_or(LATEST))?,
     };
+    if let Job::Resume(run, _) = &job {
+        // It goes on with the model with which it was begun.
+        let options = archive.load(run)?.header.options;
+        model = options
+            .model
+            .map(|model| arguments.model.open(&model.spec))
+            .transpose()?;
+    }
     let output = arguments
         .output
         .out
@@ -186,6 +222,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         archive,
         stop: Arc::new(AtomicBool::new(false)),
         output,
+        model,
     };
     let mut progress = Progress::new(arguments.output.detail());
     let stopping = Stopping {
@@ -256,7 +293,8 @@ impl Job {
         match self {
             Self::Resume(run, _) => session::resume(setup, &run, observe),
             Self::New(program) => {
-                let (options, inputs) = (arguments.options(), arguments.input_options());
+                let options = arguments.options(setup.model.as_deref());
+                let inputs = arguments.input_options();
                 if arguments.search.aa {
                     session::check_against_itself(setup, program, options, &inputs, observe)
                 } else {
@@ -273,27 +311,38 @@ impl Arguments {
         Ok(Program::read(&self.files, flags, link_flags)?)
     }
 
-    fn options(&self) -> RunOptions {
+    fn options(&self, model: Option<&dyn ChatModel>) -> RunOptions {
         let search = &self.search;
-        let all = || {
-            agents::registry()
-                .iter()
-                .map(|entry| entry.name.to_owned())
-                .collect()
-        };
+        let guide = search.guide.clone();
         RunOptions {
             seed: search.seed,
-            guide: search.guide.clone(),
+            guide: guide.unwrap_or_else(|| self.model.guide().to_owned()),
             agents: if search.agents.is_empty() {
-                all()
+                self.model.agents()
             } else {
                 search.agents.clone()
             },
-            budget: self.budget.budget(),
+            budget: self
+                .budget
+                .model
+                .limit(self.budget.budget(), self.model.paper()),
             host: !search.portable,
             margin: search.margin,
             fp_tolerance: search.fp_tolerance,
+            model: model.map(|model| self.model.usage(model)),
         }
+    }
+
+    /// `--dry-run`.
+    fn tell_estimate(&self, program: &Program, model: &dyn ChatModel) -> Result<()> {
+        let estimate = session::estimate(program, &self.options(Some(model)), model);
+        let mut out = anstream::stdout().lock();
+        if self.output.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&estimate)?)
+        } else {
+            writeln!(out, "{}: {estimate}", model.name())
+        }
+        .context("cannot write the estimate")
     }
 
     fn input_options(&self) -> InputOptions {
@@ -412,9 +461,9 @@ fn where_it_is(output: &Path) -> String {
 
 /// Words of a shell.
 #[derive(Clone)]
-struct Words(Vec<String>);
+pub(super) struct Words(pub(super) Vec<String>);
 
-fn words(text: &str) -> Result<Words, String> {
+pub(super) fn words(text: &str) -> Result<Words, String> {
     shlex::split(text)
         .map(Words)
         .ok_or_else(|| "a quote is not closed, or nothing follows a backslash".to_owned())
@@ -429,24 +478,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Ok(time) if time > Duration::ZERO => Ok(time),
         _ => Err("must be longer than nothing".to_owned()),
     }
-}
-
-fn agent_parser() -> impl clap::builder::TypedValueParser<Value = String> {
-    let names = agents::registry()
-        .iter()
-        .map(|entry| PossibleValue::new(entry.name).help(entry.summary));
-    PossibleValuesParser::new(names).map(|name| name)
-}
-
-fn guide_parser() -> impl clap::builder::TypedValueParser<Value = String> {
-    let names = guides::registry()
-        .iter()
-        .map(|entry| PossibleValue::new(entry.name).help(entry.summary));
-    PossibleValuesParser::new(names).map(|name| name)
-}
-
-fn default_guide() -> &'static str {
-    guides::registry().first().map_or("", |entry| entry.name)
 }
 
 #[cfg(test)]

@@ -84,6 +84,7 @@ struct Bench<'a> {
     builds: bool,
     left: usize,
     refused: Vec<String>,
+    hot: std::cell::OnceCell<Vec<whittle_toolchain::tools::HotFunction>>,
 }
 
 impl<'a> Bench<'a> {
@@ -105,6 +106,7 @@ impl<'a> Bench<'a> {
             builds: true,
             left: usize::MAX,
             refused: Vec::new(),
+            hot: std::cell::OnceCell::new(),
         };
         let artifact = Artifact {
             level: Level::Source,
@@ -220,6 +222,53 @@ impl Workbench for Bench<'_> {
 
     fn budget_left(&self) -> f64 {
         1.0
+    }
+
+    fn agent(&self) -> &'static str {
+        self.agent
+    }
+
+    fn brief(&self) -> &Brief {
+        static NOTHING: Brief = Brief {
+            samples: None,
+            rounds: None,
+            focus: None,
+            instructions: None,
+        };
+        &NOTHING
+    }
+
+    fn turn(&self) -> u32 {
+        1
+    }
+
+    fn lowered(
+        &self,
+        candidate: &Candidate,
+        stage: &Stage,
+    ) -> Result<Result<Candidate, String>, TurnEnded> {
+        let lowered = self.builder.lowered(candidate, stage);
+        Ok(lowered.map_err(|error| error.to_string()))
+    }
+
+    fn insight(&self) -> Insight<'_> {
+        Insight::new(&self.builder, &self.hot)
+    }
+
+    fn model(&self) -> Option<&ModelUse> {
+        None
+    }
+
+    fn ask(&mut self, _: Vec<ChatRequest>) -> Result<Vec<Result<ChatReply, ChatError>>, TurnEnded> {
+        Err(TurnEnded::Over)
+    }
+
+    fn unusable(&mut self, _: &str, _: &str) -> Result<(), TurnEnded> {
+        Ok(())
+    }
+
+    fn visible_test(&self, _: &str) -> Option<&Case> {
+        None
     }
 
     fn submit(&mut self, proposal: Proposal) -> Result<NodeId, TurnEnded> {

@@ -62,6 +62,8 @@ pub enum Origin {
     Generator,
     /// The built-in generator.
     BuiltIn,
+    /// The testing agent: a language model.
+    Model,
 }
 
 /// An input.

@@ -63,6 +63,12 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// What the run noted on its way.
     pub log: Vec<LogLine>,
+    /// What the guide asked for, in order; missing in a run without a language model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
+    /// The replies of language models, in order; missing in a run without one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ModelCall>,
 }
 
 /// How far a run came.
@@ -118,6 +124,63 @@ pub struct Options {
     pub margin: f64,
     /// Largest relative difference between numbers in outputs; null is exact.
     pub fp_tolerance: Option<f64>,
+    /// How a language model took part; missing in a run without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelOptions>,
+}
+
+/// How a language model took part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelOptions {
+    /// The model.
+    pub spec: String,
+    /// Answers asked for at the same time: n of the paper.
+    pub samples: u32,
+    /// Rounds of feedback: k of the paper.
+    pub rounds: u32,
+    /// What a candidate had to pass: "full" is the whole ladder, "tests" are visible tests alone.
+    pub evidence: String,
+}
+
+/// A reply of a language model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelCall {
+    /// Names the call within the run, such as "turn 3/source/sample 1/round 2".
+    pub label: String,
+    /// Who asked.
+    pub agent: String,
+    /// The model.
+    pub model: String,
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the reply.
+    pub output_tokens: u64,
+    /// US dollars; null if the price is not known.
+    pub dollars: Option<f64>,
+    /// What KV compression kept of the prompt; null for other models than whittle's own engine.
+    pub compressed: Option<Compressed>,
+}
+
+/// What KV compression kept of a prompt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Compressed {
+    /// Tokens of the prompt.
+    pub tokens: u64,
+    /// Tokens kept, averaged over layers and heads.
+    pub kept_tokens: f64,
+    /// Bytes of the full cache.
+    pub bytes: u64,
+    /// Bytes kept.
+    pub kept_bytes: u64,
+}
+
+/// Something that the guide asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Action {
+    /// What, in words.
+    pub what: String,
+    /// What came of it; null if the run was interrupted meanwhile.
+    pub result: Option<String>,
 }
 
 /// Where everything was measured.

@@ -53,6 +53,7 @@ pub(crate) fn header() -> RunHeader {
             flags: strings(&["-O2", "-DNDEBUG"]),
             link_flags: Vec::new(),
         },
+        inputs: None,
         options: RunOptions {
             seed: 7,
             guide: "thompson".to_owned(),
@@ -63,6 +64,7 @@ pub(crate) fn header() -> RunHeader {
             host: true,
             margin: 0.01,
             fp_tolerance: None,
+            model: None,
         },
         machine: Machine {
             cpu: "AMD EPYC 9R14 96-Core Processor".to_owned(),
@@ -112,6 +114,8 @@ pub(crate) fn record(candidates: u32, layouts: usize, blocks: usize) -> RunRecor
                 "#9: 40 more inputs give the same results",
             ),
         ],
+        calls: Vec::new(),
+        actions: Vec::new(),
     }
 }
 

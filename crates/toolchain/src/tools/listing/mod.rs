@@ -1,7 +1,16 @@
 //! What IR and assembly consist of: functions, counts, and a form in which listings can be compared.
 
 mod assembly;
+mod assembly_parts;
+pub(super) mod data;
+mod excerpt_assembly;
+mod excerpt_ir;
 mod ir;
+mod ir_text;
+mod splice;
+mod splice_assembly;
+mod splice_ir;
+pub(super) mod statements;
 
 use std::ops::Range;
 
@@ -10,7 +19,12 @@ use serde::{Deserialize, Serialize};
 pub use assembly::{
     AssemblyStatistics, assembly_functions, assembly_statistics, normalized_assembly,
 };
+pub use excerpt_assembly::{assembly_callees, assembly_excerpt};
+pub use excerpt_ir::{ir_callees, ir_excerpt};
 pub use ir::{IrStatistics, ir_functions, ir_statistics, without_use_lists};
+pub use splice::SpliceError;
+pub use splice_assembly::splice_assembly;
+pub use splice_ir::splice_ir;
 
 /// Where a function stands in a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,11 @@
 //! The tools on the machine's own LLVM.
 #![allow(clippy::unwrap_used)] // clippy allows it in test functions, but not in their helpers
 
+mod abi;
 mod alive;
 mod analysis;
 mod compilers;
+mod hot;
 mod imports;
 mod machine;
 mod profile;

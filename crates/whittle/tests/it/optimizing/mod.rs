@@ -2,6 +2,7 @@
 
 mod bad_programs;
 mod bad_surroundings;
+mod cooperating;
 mod doctor;
 mod interrupted;
 mod result;

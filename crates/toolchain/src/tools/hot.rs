@@ -1,0 +1,238 @@
+//! Where a program spends its work, as far as counters tell.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{self, Call};
+use super::store::Mode;
+use super::{Tool, ToolError, Toolchain, Unit};
+use crate::measure::Workload;
+
+/// Lines that are told of each function.
+const LINES: usize = 8;
+/// The kind of region, in `llvm-cov`'s export, that is code of its own.
+const CODE: u64 = 0;
+
+/// A function and its part in what a program does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HotFunction {
+    /// Its name, as the linker knows it.
+    pub name: String,
+    /// The file that defines it.
+    pub unit: String,
+    /// Its estimated share of everything executed, from 0 to 1.
+    pub share: f64,
+    /// Its lines that were executed most, with their numbers from 1 and how often; most often first.
+    pub hot_lines: Vec<(u32, u64)>,
+}
+
+impl Toolchain {
+    /// The functions of a program by the share of its work that is done in them, the largest first; functions that never ran
+    /// are left out.
+    ///
+    /// The share is an estimate: the program is built with a counter for each region of its source, run on all workloads, and
+    /// every line with code counts as often as it was executed. What a line costs, and what library functions do, is not seen.
+    /// Units that are no C or C++ have no counters. A workload on which the program doesn't end by itself is left out; when
+    /// all are, that is an error.
+    pub fn hot_functions(
+        &self,
+        units: &[Unit],
+        flags: &[String],
+        workloads: &[Workload],
+    ) -> Result<Vec<HotFunction>, ToolError> {
+        let executable = self.instrumented_for_coverage(units, flags)?;
+        let mut merge = Call::new(Tool::LlvmProfdata).args(["merge"]);
+        let mut count = 0;
+        let mut failure = None;
+        for workload in workloads {
+            match self.raw_profile(&executable.path, workload) {
+                Ok(raw) => {
+                    let name = format!("run{count}.profraw");
+                    merge = merge.args([name.clone()]).input(name, raw);
+                    count += 1;
+                }
+                Err(error @ ToolError::NoProfile { .. }) => failure = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if count == 0 {
+            return failure.map_or(Ok(Vec::new()), Err);
+        }
+        let done = self.call(merge.output("-o", "out.profdata", Mode::Data))?;
+        let digest = call::only_output(Tool::LlvmProfdata, done.outputs)?;
+        let stored = |digest| {
+            self.store()
+                .get(digest)
+                .ok_or_else(|| call::vanished(self.store().root()))
+        };
+        let export = Call::new(Tool::LlvmCov)
+            .args([
+                "export",
+                "-skip-expansions",
+                "-skip-branches",
+                "-instr-profile=merged.profdata",
+                "program",
+            ])
+            .input("merged.profdata", stored(&digest)?)
+            .input("program", stored(&executable.digest)?);
+        parse(&self.call_unrecorded(export)?, units).map_err(|what| ToolError::Parse {
+            tool: Tool::LlvmCov,
+            what,
+        })
+    }
+}
+
+/// The part of `llvm-cov export`'s JSON that is read.
+#[derive(Deserialize)]
+struct Export {
+    data: Vec<Data>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    functions: Vec<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    name: String,
+    filenames: Vec<String>,
+    /// First line and column, last line and column, count, file, expanded file, kind.
+    regions: Vec<[u64; 8]>,
+}
+
+fn parse(json: &str, units: &[Unit]) -> Result<Vec<HotFunction>, String> {
+    let export: Export = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let functions = &export.data.first().ok_or("no data")?.functions;
+    let mut counted = Vec::new();
+    let mut total = 0.0;
+    for function in functions {
+        let Some(unit) = unit_of(function, units) else {
+            continue;
+        };
+        let lines = line_counts(&function.regions, &unit.text);
+        let weight: f64 = lines.values().map(|count| *count as f64).sum();
+        total += weight;
+        if weight > 0.0 {
+            counted.push((function, unit, weight, lines));
+        }
+    }
+    let mut hot: Vec<HotFunction> = counted
+        .into_iter()
+        .map(|(function, unit, weight, lines)| HotFunction {
+            name: linker_name(&function.name).to_owned(),
+            unit: unit.name.clone(),
+            share: weight / total,
+            hot_lines: hottest(lines),
+        })
+        .collect();
+    hot.sort_by(|one, two| {
+        two.share
+            .total_cmp(&one.share)
+            .then_with(|| one.name.cmp(&two.name))
+    });
+    Ok(hot)
+}
+
+/// Which unit a function stands in.
+fn unit_of<'a>(function: &Function, units: &'a [Unit]) -> Option<&'a Unit> {
+    let file = function.filenames.first()?;
+    let fits = |unit: &&Unit| {
+        let rest = file.strip_suffix(unit.name.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
+    units.iter().filter(fits).max_by_key(|unit| unit.name.len())
+}
+
+/// Static functions are `file.c:name`.
+fn linker_name(name: &str) -> &str {
+    name.rsplit([':', ';']).next().unwrap_or(name)
+}
+
+/// How often each line with code was executed: a line counts as the regions that begin in it, or as the innermost that
+/// surrounds it.
+fn line_counts(regions: &[[u64; 8]], source: &str) -> BTreeMap<u32, u64> {
+    let own: Vec<&[u64; 8]> = regions
+        .iter()
+        .filter(|region| region[5] == 0 && region[7] == CODE)
+        .collect();
+    let mut counts = BTreeMap::new();
+    for (number, line) in (1u32..).zip(source.lines()) {
+        if !has_code(line) {
+            continue;
+        }
+        let number64 = u64::from(number);
+        let begin = own
+            .iter()
+            .filter(|region| region[0] == number64)
+            .map(|region| region[4]);
+        let around = own
+            .iter()
+            .filter(|region| region[0] < number64 && number64 <= region[2]);
+        let innermost = around
+            .max_by_key(|region| (region[0], region[1]))
+            .map(|region| region[4]);
+        if let Some(count) = begin.chain(innermost).max() {
+            counts.insert(number, count);
+        }
+    }
+    counts
+}
+
+/// Lines of nothing but brackets and comments take no time.
+fn has_code(line: &str) -> bool {
+    let line = line.trim();
+    let comment = ["//", "/*", "*", "#"]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+        && !line.contains(';');
+    !comment && line != "else" && line.chars().any(|c| c.is_alphanumeric() || c == '_')
+}
+
+fn hottest(lines: BTreeMap<u32, u64>) -> Vec<(u32, u64)> {
+    let mut lines: Vec<(u32, u64)> = lines.into_iter().filter(|(_, count)| *count > 0).collect();
+    lines.sort_by(|one, two| two.1.cmp(&one.1).then(one.0.cmp(&two.0)));
+    lines.truncate(LINES);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOURCE: &str = "static int f(int n) {\n  int s = 0;\n  for (int i = 0; i < n; i++) {\n    // add\n    s += i;\n  }\n  return s;\n}\nint main(void) { return f(9); }\n";
+    const EXPORT: &str = r#"{"data": [{"files": [], "functions": [
+        {"name": "a.c:f", "count": 1, "branches": [], "filenames": ["/tmp/x/a.c"],
+         "regions": [[1,21,8,2,1,0,0,0], [3,19,3,24,10,0,0,0], [3,26,3,29,9,0,0,0], [3,30,3,31,9,0,0,3], [3,31,6,4,9,0,0,0]]},
+        {"name": "main", "count": 1, "filenames": ["/tmp/x/a.c"], "regions": [[9,16,9,32,1,0,0,0]]},
+        {"name": "never", "count": 0, "filenames": ["/tmp/x/a.c"], "regions": [[9,1,9,2,0,0,0,0]]},
+        {"name": "elsewhere", "count": 5, "filenames": ["/usr/include/b.h"], "regions": [[1,1,2,2,5,0,0,0]]}
+    ]}]}"#;
+
+    #[test]
+    fn shares_go_by_lines_executed() {
+        let hot = parse(EXPORT, &[Unit::new("a.c", SOURCE), Unit::new("c.c", "")]).unwrap();
+        let names: Vec<&str> = hot.iter().map(|function| function.name.as_str()).collect();
+        assert_eq!(names, ["f", "main"]);
+        assert_eq!(hot[0].unit, "a.c");
+        // Lines 1, 2 and 7 once, line 3 ten times, line 5 nine times; and once line 9.
+        assert_eq!(hot[0].hot_lines, [(3, 10), (5, 9), (1, 1), (2, 1), (7, 1)]);
+        assert_eq!(hot[0].share, 22.0 / 23.0);
+    }
+
+    #[test]
+    fn faults_are_named() {
+        assert_eq!(parse("{\"data\": []}", &[]).unwrap_err(), "no data");
+        assert!(parse("{", &[]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_regions_are_read(regions in proptest::collection::vec(any::<[u64; 8]>(), 0..5), source in "[a-z{}/ \n]{0,40}") {
+            hottest(line_counts(&regions, &source));
+        }
+    }
+}
