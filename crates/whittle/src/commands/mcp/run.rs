@@ -195,7 +195,13 @@ impl Job {
             Ok(finished) => Ok(tell(&finished)),
             Err(error) => {
                 let why = in_words(&error);
-                anstream::eprintln!("{name}: {why}");
+                if error.is_interruption() {
+                    anstream::eprintln!(
+                        "{name} stays in the run store: whittle optimize --resume goes on with it"
+                    );
+                } else {
+                    anstream::eprintln!("{name}: {why}");
+                }
                 Err(match *phases.borrow() {
                     // What fails there may be about inputs that the client must not see.
                     Phase::Concluding => {

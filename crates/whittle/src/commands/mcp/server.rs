@@ -87,6 +87,10 @@ impl Server {
     }
 
     /// The answer of a tool or what is wrong, for the client to read; `None` if there is no such tool.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "a method is one of desks of one lifetime, a closure of all"
+    )]
     async fn answer(&self, tool: &str, arguments: Value) -> Option<Result<String, String>> {
         Some(match tool {
             "open_program" => self.open(arguments).await,

@@ -84,7 +84,7 @@ pub(super) struct Lower {
     pub(super) candidate: u32,
     /// How far down.
     stage: StageName,
-    /// For middle_end: the pass pipeline as opt takes it, such as "default<O3>" or "function(sroa,gvn),globaldce"; without
+    /// For `middle_end`: the pass pipeline as opt takes it, such as "default<O3>" or "function(sroa,gvn),globaldce"; without
     /// it, clang's own.
     passes: Option<String>,
 }
@@ -122,12 +122,14 @@ pub(super) enum LevelName {
 
 /// A stage of the compiler.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum StageName {
-    FrontEnd,
-    MiddleEnd,
-    BackEnd,
+    #[serde(rename = "front_end")]
+    Front,
+    #[serde(rename = "middle_end")]
+    Middle,
+    #[serde(rename = "back_end")]
+    Back,
 }
 
 impl From<LevelName> for Level {
@@ -150,9 +152,9 @@ impl Lower {
     /// The stage, or what to tell the client.
     pub(super) fn stage(self) -> Result<Stage, String> {
         match (self.stage, self.passes) {
-            (StageName::FrontEnd, None) => Ok(Stage::FrontEnd),
-            (StageName::MiddleEnd, pipeline) => Ok(Stage::MiddleEnd { pipeline }),
-            (StageName::BackEnd, None) => Ok(Stage::BackEnd),
+            (StageName::Front, None) => Ok(Stage::FrontEnd),
+            (StageName::Middle, pipeline) => Ok(Stage::MiddleEnd { pipeline }),
+            (StageName::Back, None) => Ok(Stage::BackEnd),
             (_, Some(_)) => Err("passes are for the stage middle_end".to_owned()),
         }
     }

@@ -61,7 +61,7 @@ async def optimize(folder: str, command: list[str]) -> dict[str, object]:
     async with Client(server) as client:
         tools = [tool.name for tool in (await client.list_tools()).tools]
         agent = Agent(client)
-        opened = await agent.call("open_program", paths=["bits.c"], tests="tests", budget_seconds=60)
+        opened = await agent.call("open_program", paths=["bits.c"], tests="tests", budget_seconds=40)
         hottest = (await agent.call("profile")).splitlines()[0]
         text = await agent.call("show_level", candidate=0, level="source", function="ones")
         wrong, rejected = await agent.submit(WRONG, "guess")

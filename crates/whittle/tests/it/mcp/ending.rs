@@ -130,7 +130,7 @@ fn an_interrupt_while_nothing_happens_ends_the_server_as_well() {
 #[test]
 fn what_a_client_found_before_it_went_is_not_lost() {
     let place = Place::new();
-    let mut client = place.connect(&["--budget-time", "60s"]);
+    let mut client = place.connect(&["--budget-time", "60s", "--budget-candidates", "3"]);
     client.open(60);
     client.submit(RIGHT, "count bits at once").unwrap();
     assert_eq!(client.hang_up(), Some(0), "{}", place.log());

@@ -1,4 +1,8 @@
 //! `whittle mcp`, spoken to as a client speaks to it: lines of JSON on standard input and output.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments are written down where they are passed"
+)]
 
 mod ending;
 mod protocol;
@@ -220,7 +224,7 @@ impl Client {
         let deadline = Instant::now() + Duration::from_secs(240);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).expect("no answer");
+            let line = self.lines.recv_timeout(left).unwrap();
             writeln!(self.transcript, "{line}").unwrap();
             // Nothing but MCP may stand on standard output.
             let message: Value = serde_json::from_str(&line).unwrap();

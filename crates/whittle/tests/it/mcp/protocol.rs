@@ -72,7 +72,7 @@ fn a_wrong_command_line_is_told_before_the_first_request() {
         (&["mcp", "--root", "nowhere"][..], 1, "nowhere"),
         (&["mcp", "--root", "bits.c"], 1, "is no folder"),
         (&["mcp", "--budget-time", "soon"], 2, "as in 90s"),
-        (&["mcp", "--llvm-prefix", "tests"], 4, "tests"),
+        (&["mcp", "--llvm-prefix", "tests"], 4, "install with"),
     ] {
         let (exit, text) = crate::common::failure(&mut place.command(arguments));
         assert_eq!(exit, code, "{arguments:?}: {text}");
