@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use whittle_engine::PolicyChoice;
+use whittle_kv::PolicyOptions;
+
 use crate::backends::BackendEntry;
 
 /// Looks environment variables up.
@@ -43,6 +46,8 @@ pub struct OpenOptions {
     pub concurrent: usize,
     /// How many requests are sent in a minute, over all threads.
     pub per_minute: Option<u32>,
+    /// How the KV cache of models in this process is compressed.
+    pub compression: PolicyChoice,
     /// A file of prices that goes before the built-in ones.
     pub prices: Option<PathBuf>,
     /// Backends of other crates, beside the [`registry`](crate::registry).
@@ -61,10 +66,22 @@ impl Default for OpenOptions {
             backoff: Duration::from_secs(1),
             concurrent: 8,
             per_minute: None,
+            compression: compression(),
             prices: None,
             backends: Vec::new(),
         }
     }
+}
+
+/// A quarter of the cache, and more for prompts whose attention is spread so widely that less than 95% of it would stay.
+fn compression() -> PolicyChoice {
+    let mut choice = PolicyChoice::default();
+    choice.options = PolicyOptions {
+        alpha: 0.25,
+        min_mass: Some(0.95),
+        ..choice.options
+    };
+    choice
 }
 
 impl fmt::Debug for OpenOptions {
@@ -78,6 +95,7 @@ impl fmt::Debug for OpenOptions {
             .field("backoff", &self.backoff)
             .field("concurrent", &self.concurrent)
             .field("per_minute", &self.per_minute)
+            .field("compression", &self.compression)
             .field("prices", &self.prices)
             .field("backends", &self.backends)
             .finish_non_exhaustive()

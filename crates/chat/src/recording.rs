@@ -3,6 +3,7 @@
 //! A line counts once it ends in a newline. A process that is killed leaves at most one line that does not; readers skip
 //! it, and it is cut off before more is appended.
 
+use std::fmt::{Display, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
@@ -110,10 +111,13 @@ pub(crate) fn digest(request: &ChatRequest) -> String {
     ]);
     value.sort_all_objects();
     let hash = Sha256::digest(value.to_string());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
-fn wrong(path: &Path, why: impl ToString) -> ChatError {
+fn wrong(path: &Path, why: &impl Display) -> ChatError {
     ChatError::File {
         path: path.display().to_string(),
         why: why.to_string(),
@@ -130,7 +134,7 @@ pub(crate) struct Recording {
 impl Recording {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Self, ChatError> {
-        let text = std::fs::read(path).map_err(|error| wrong(path, error))?;
+        let text = std::fs::read(path).map_err(|error| wrong(path, &error))?;
         Self::parse(path, &text)
     }
 
@@ -144,14 +148,14 @@ impl Recording {
             .enumerate();
         let first = lines.next().map_or(&b""[..], |(_, line)| line);
         let header: Header =
-            serde_json::from_slice(first).map_err(|_| wrong(path, "it is no recording"))?;
+            serde_json::from_slice(first).map_err(|_| wrong(path, &"it is no recording"))?;
         if header.version != VERSION {
             let why = format!("it is of version {}, not {VERSION}", header.version);
-            return Err(wrong(path, why));
+            return Err(wrong(path, &why));
         }
         let entries = lines.map(|(nth, line)| {
             serde_json::from_slice(line)
-                .map_err(|error| wrong(path, format!("line {}: {error}", nth + 1)))
+                .map_err(|error| wrong(path, &format!("line {}: {error}", nth + 1)))
         });
         Ok(Self {
             entries: entries.collect::<Result<_, _>>()?,
@@ -170,12 +174,12 @@ pub(crate) struct Appender {
 impl Appender {
     /// Begins a recording, or goes on with one of the same model.
     pub(crate) fn open(path: &Path, model: &str, price: Option<Price>) -> Result<Self, ChatError> {
-        let fail = |error: io::Error| wrong(path, error);
+        let fail = |error: io::Error| wrong(path, &error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(fail)?;
         file.try_lock()
-            .map_err(|_| wrong(path, "somebody else records to it"))?;
+            .map_err(|_| wrong(path, &"somebody else records to it"))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(fail)?;
         let path = path.to_owned();
@@ -193,7 +197,7 @@ impl Appender {
         if old.header.model != model {
             return Err(wrong(
                 &path,
-                format!("it is a recording of {}", old.header.model),
+                &format!("it is a recording of {}", old.header.model),
             ));
         }
         file.set_len(old.length).map_err(fail)?;
@@ -207,12 +211,12 @@ impl Appender {
     }
 
     fn line(&mut self, value: &impl Serialize) -> Result<(), ChatError> {
-        let mut line = serde_json::to_vec(value).map_err(|error| wrong(&self.path, error))?;
+        let mut line = serde_json::to_vec(value).map_err(|error| wrong(&self.path, &error))?;
         line.push(b'\n');
         let written = self
             .file
             .write_all(&line)
             .and_then(|()| self.file.sync_data());
-        written.map_err(|error| wrong(&self.path, error))
+        written.map_err(|error| wrong(&self.path, &error))
     }
 }

@@ -167,8 +167,8 @@ fn begin_block(index: u64, block: &Value, draft: &mut Draft) {
         "text" => draft.text.push_str(text("text")),
         "tool_use" => {
             let call = draft.calls.entry(index).or_default();
-            call.id = text("id").to_owned();
-            call.name = text("name").to_owned();
+            text("id").clone_into(&mut call.id);
+            text("name").clone_into(&mut call.name);
             // In a stream it begins empty and comes in pieces.
             let input = block.get("input").and_then(Value::as_object);
             if let Some(input) = input.filter(|input| !input.is_empty()) {

@@ -92,6 +92,9 @@ pub struct CommandToolCall {
 }
 
 fn open(opening: &Opening<'_>) -> Result<Opened, ChatError> {
+    if opening.rest.contains('\0') {
+        return Err(opening.wrong("no command has a zero byte"));
+    }
     Ok(Opened {
         backend: Box::new(Shell {
             name: opening.spec.to_owned(),

@@ -14,6 +14,7 @@ use crate::secrets::Secrets;
 
 mod anthropic;
 pub(crate) mod command;
+mod local;
 mod openai;
 mod record;
 mod replay;
@@ -133,6 +134,7 @@ pub enum ToolSupport {
 static REGISTRY: &[BackendEntry] = &[
     openai::ENTRY,
     anthropic::ENTRY,
+    local::ENTRY,
     command::ENTRY,
     record::ENTRY,
     replay::ENTRY,

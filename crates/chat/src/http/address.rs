@@ -191,7 +191,7 @@ mod tests {
             assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         with("m@localhost:8000", |opening| {
-            assert!(Address::parse(opening).is_err())
+            assert!(Address::parse(opening).is_err());
         });
     }
 }

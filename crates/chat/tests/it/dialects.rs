@@ -21,9 +21,18 @@ pub(crate) fn anthropic_reply(text: &str) -> Value {
     })
 }
 
+/// The middle of a text, between characters.
+fn half(text: &str) -> usize {
+    let middles = text.char_indices().map(|(place, _)| place);
+    middles
+        .take(text.chars().count() / 2 + 1)
+        .last()
+        .unwrap_or(0)
+}
+
 /// The same as events.
 pub(crate) fn openai_events(text: &str) -> Vec<String> {
-    let half = text.floor_char_boundary(text.len() / 2);
+    let half = half(text);
     let piece = |text: &str| {
         json!({"choices": [{"delta": {"content": text}, "finish_reason": null}]}).to_string()
     };
@@ -38,7 +47,7 @@ pub(crate) fn openai_events(text: &str) -> Vec<String> {
 }
 
 pub(crate) fn anthropic_events(text: &str) -> Vec<String> {
-    let half = text.floor_char_boundary(text.len() / 2);
+    let half = half(text);
     let piece = |text: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}});
     let events = [
         json!({"type": "message_start", "message": {"usage": {"input_tokens": 5, "cache_read_input_tokens": 6, "output_tokens": 1}}}),

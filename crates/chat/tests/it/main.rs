@@ -1,10 +1,13 @@
 //! Models against servers, commands and recordings that behave and misbehave.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod command;
 mod dialects;
 mod faults;
 mod keys;
 mod limits;
+mod local;
 mod log;
 mod prices;
 mod recording;

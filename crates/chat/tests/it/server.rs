@@ -140,10 +140,9 @@ fn write(mut stream: TcpStream, answer: &Answer, left: &AtomicUsize) {
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
     match answer {
         Answer::Body(status, headers, body) => {
-            let lines: String = headers
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}\r\n"))
-                .collect();
+            let lines: String = headers.iter().fold(String::new(), |lines, (name, value)| {
+                lines + name + ": " + value + "\r\n"
+            });
             let length = body.len();
             let _ = write!(
                 stream,
@@ -172,7 +171,7 @@ fn write(mut stream: TcpStream, answer: &Answer, left: &AtomicUsize) {
         Answer::Hang => wait_for_end(stream, left),
         Answer::Huge => {
             let _ = write!(stream, "{head}content-type: application/json\r\n\r\n\"");
-            let block = [b'x'; 1 << 16];
+            let block = [b'x'; 1 << 12];
             while stream.write_all(&block).is_ok() {}
         }
     }
