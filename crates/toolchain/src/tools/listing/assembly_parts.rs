@@ -196,9 +196,7 @@ impl Reader<'_> {
     /// Constants may begin before the function or after it.
     fn section(&mut self, number: usize, arguments: &str) -> Result<(), SpliceError> {
         let name = arguments.split([',', ' ', '\t']).next().unwrap_or_default();
-        let size = name
-            .strip_prefix(".rodata.cst")
-            .map(|size| size.parse::<u32>());
+        let size = name.strip_prefix(".rodata.cst").map(str::parse::<u32>);
         if name != ".rodata" && !matches!(size, Some(Ok(1..=64))) {
             return Err(refused(
                 number,

@@ -22,7 +22,7 @@ pub(in crate::tools) struct DataBlock<'a> {
     pub(in crate::tools) lines: std::ops::Range<usize>,
     /// The symbols that its numbers refer to.
     pub(in crate::tools) symbols: Vec<&'a str>,
-    /// Whether it has nothing but plain numbers, strings and room.
+    /// Whether it has nothing but plain numbers, strings and room, and is no description of the code.
     pub(in crate::tools) plain: bool,
 }
 
@@ -52,7 +52,7 @@ pub(in crate::tools) fn data_blocks(asm: &str) -> Vec<DataBlock<'_>> {
                     section,
                     lines: statement.line..statement.line + 1,
                     symbols: Vec::new(),
-                    plain: true,
+                    plain: !section.contains(".debug"),
                 });
                 open = true;
             }
@@ -109,10 +109,11 @@ pub(in crate::tools) fn all_symbols(asm: &str) -> Vec<(usize, &str)> {
         let text = match statement.kind {
             Kind::Instruction(_, operands) => operands,
             Kind::Directive(name, _) if STRINGS.contains(&name) => continue,
-            Kind::Directive(".file" | ".ident" | ".section" | ".loc", _) => continue,
+            Kind::Directive(".file" | ".ident" | ".section" | ".loc", _) | Kind::Label(_) => {
+                continue;
+            }
             Kind::Directive(_, arguments) => arguments,
             Kind::Assignment(_) => statement.code,
-            Kind::Label(_) => continue,
         };
         found.extend(
             symbols(text)

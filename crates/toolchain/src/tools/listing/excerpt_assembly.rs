@@ -15,32 +15,25 @@ pub fn assembly_excerpt(asm: &str, function: &str) -> Option<String> {
     let text = function_text(asm, function)?;
     let blocks = data_blocks(asm);
     let lines: Vec<&str> = asm.lines().collect();
-    let mut excerpt = text.to_owned();
-    if !excerpt.ends_with('\n') {
-        excerpt.push('\n');
-    }
+    let mut excerpt = vec![text.trim_end_matches('\n').to_owned()];
     let mut section = "";
     let mut room = LINES_OF_ALL;
     for block in used_blocks(&blocks, text) {
         if section != block.section {
             section = block.section;
-            excerpt.push_str(&format!("# {section}\n"));
+            excerpt.push(format!("# {section}"));
         }
-        let count = block.lines.len().min(LINES_OF_ONE).min(room);
-        room -= count;
         let shown = lines.get(block.lines.clone()).unwrap_or_default();
-        for line in shown.iter().take(count) {
-            excerpt.push_str(&format!("# {}\n", line.trim_end()));
-        }
-        if count < shown.len() {
-            excerpt.push_str(&format!(
-                "# … and {} lines more of {}\n",
-                shown.len() - count,
-                block.label
-            ));
+        let count = shown.len().min(LINES_OF_ONE).min(room);
+        room -= count;
+        let comments = shown.iter().take(count);
+        excerpt.extend(comments.map(|line| format!("# {}", line.trim_end())));
+        let left = shown.len() - count;
+        if left > 0 {
+            excerpt.push(format!("# … and {left} lines more of {}", block.label));
         }
     }
-    Some(excerpt)
+    Some(excerpt.join("\n") + "\n")
 }
 
 /// The functions of the same file that a function refers to, itself left out, in the order in which it names them first.

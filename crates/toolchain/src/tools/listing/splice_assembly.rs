@@ -44,7 +44,7 @@ pub fn splice_assembly(asm: &str, function: &str, new_text: &str) -> Result<Stri
         if !spliced.ends_with('\n') {
             spliced.push('\n');
         }
-        spliced.push_str(&format!("{CONSTANTS}\n{data}"));
+        spliced = format!("{spliced}{CONSTANTS}\n{data}");
     }
     Ok(spliced)
 }
@@ -69,7 +69,7 @@ fn new_names<'a>(outside: &str, parts: &'a Parts) -> BTreeMap<&'a str, String> {
     taken.extend(parts.labels().map(str::to_owned));
     let mut names = BTreeMap::new();
     for label in clashing {
-        let fresh = (1u32..)
+        let fresh = (1..=taken.len() + 1)
             .map(|number| format!("{label}_{number}"))
             .find(|name| !taken.contains(name));
         if let Some(fresh) = fresh {
