@@ -244,7 +244,9 @@ const WRONG: [(AbiKind, &str); 33] = [
 #[test]
 fn every_wrong_function_is_found() {
     for (kind, body) in WRONG {
-        assert_eq!(kinds(body), [kind], "{body}\n{:#?}", problems(body));
+        let mut found = kinds(body);
+        found.dedup();
+        assert_eq!(found, [kind], "{body}\n{:#?}", problems(body));
     }
 }
 

@@ -151,7 +151,14 @@ impl Reader<'_> {
             return Ok(None);
         }
         let is_number = label.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number && !label.starts_with(".L") {
+        if !is_number && !label.starts_with(".L") && label != self.function {
+            let function = self.function;
+            let why = format!(
+                "the text may define `{function}` only, and labels in it begin with `.L`, or are numbers"
+            );
+            return Err(refused(number, label, &why));
+        }
+        if label == self.function {
             return Err(SpliceError::OtherDefinition {
                 line: number,
                 function: self.function.to_owned(),

@@ -1,7 +1,7 @@
 //! The data of an assembly file: constants, tables, strings, variables.
 
 use super::assembly::assembly_functions;
-use super::statements::{Kind, Statement, statements, symbols};
+use super::statements::{Kind, Statement, statements, symbols, without_comment};
 
 /// Directives that put bytes into a section, with what follows them.
 const NUMBERS: [&str; 16] = [
@@ -135,9 +135,22 @@ pub(in crate::tools) fn labels(asm: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// The lines of a function as text.
-pub(super) fn function_text<'a>(asm: &'a str, function: &str) -> Option<&'a str> {
+/// A function's text, with the lines after its last instruction up to its `.size`.
+pub(super) fn whole_function<'a>(asm: &'a str, function: &str) -> Option<&'a str> {
     let functions = assembly_functions(asm);
     let found = functions.iter().find(|found| found.name == function)?;
-    Some(found.text(asm))
+    let text = found.text(asm);
+    let start = (text.as_ptr() as usize).saturating_sub(asm.as_ptr() as usize);
+    let mut end = start + text.len();
+    for line in asm.get(end..)?.split_inclusive('\n') {
+        let code = without_comment(line).trim();
+        end += line.len();
+        if code.starts_with(".size") {
+            return asm.get(start..end);
+        }
+        if !code.is_empty() && !code.starts_with(".Lfunc_end") && code != ".cfi_endproc" {
+            break;
+        }
+    }
+    Some(text)
 }

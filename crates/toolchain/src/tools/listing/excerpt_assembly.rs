@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::assembly::assembly_functions;
-use super::data::{DataBlock, all_symbols, data_blocks, function_text};
+use super::data::{DataBlock, all_symbols, data_blocks, whole_function};
 
 /// Lines of one constant or table that are shown, and of all of them together.
 const LINES_OF_ONE: usize = 40;
@@ -12,7 +12,7 @@ const LINES_OF_ALL: usize = 400;
 /// A function's own lines, from its label to its `.size`, and then, as comments, the constants, strings and tables that it
 /// refers to. Long ones are cut. `None` if the file has no such function.
 pub fn assembly_excerpt(asm: &str, function: &str) -> Option<String> {
-    let text = function_text(asm, function)?;
+    let text = whole_function(asm, function)?;
     let blocks = data_blocks(asm);
     let lines: Vec<&str> = asm.lines().collect();
     let mut excerpt = vec![text.trim_end_matches('\n').to_owned()];
@@ -38,7 +38,7 @@ pub fn assembly_excerpt(asm: &str, function: &str) -> Option<String> {
 
 /// The functions of the same file that a function refers to, itself left out, in the order in which it names them first.
 pub fn assembly_callees(asm: &str, function: &str) -> Vec<String> {
-    let Some(text) = function_text(asm, function) else {
+    let Some(text) = whole_function(asm, function) else {
         return Vec::new();
     };
     let functions = assembly_functions(asm);

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{assembly_callees, assembly_excerpt};
+use super::super::{assembly_callees, assembly_excerpt, assembly_functions};
 use super::*;
 
 const FILE: &str = "\t.text
