@@ -18,10 +18,11 @@ pub(crate) const ENDPOINT_KEY: &str = "WHITTLE_ENDPOINT_KEY";
 /// What stands in place of a key.
 const MASK: &str = "[key]";
 
-/// Shorter values are placeholders such as `none`: to take them out would garble texts and protect nothing.
+/// To take placeholders out would garble texts and protect nothing.
 const SHORTEST: usize = 8;
 
-/// The keys of the environment, to be taken out of whatever leaves this crate.
+/// The keys of the environment, to be taken out of whatever leaves this crate. Values of fewer than eight bytes, such as
+/// `none`, are taken for placeholders and stay.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// Longest first, as a key may contain another one.
@@ -152,7 +153,7 @@ impl Secrets {
         }
     }
 
-    /// A text of somebody else for an error: keys taken out first, as a cut key is found no more; then in one line, cut.
+    /// A text of somebody else for an error: in one line, cut. Keys are taken out first, as a cut key is found no more.
     pub(crate) fn brief(&self, text: &str) -> String {
         const MOST: usize = 500;
         let clean = self.redact(text);

@@ -121,7 +121,7 @@ impl Local {
         let over = AtomicBool::new(false);
         let done = std::thread::scope(|scope| {
             // The engine's events are waited for without an end, so somebody else has to look at the clock.
-            scope.spawn(|| {
+            let watch = scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     if self.check(control, begun).is_err() {
                         canceller.cancel();
@@ -131,6 +131,7 @@ impl Local {
             });
             let done = collect(answer);
             over.store(true, Ordering::Relaxed);
+            watch.thread().unpark();
             done
         });
         let (text, prefilled, done) = done?;

@@ -67,7 +67,8 @@ impl Dialect for ChatCompletions {
             body.insert("temperature".into(), json!(temperature));
         }
         if let Some(seed) = request.seed {
-            body.insert("seed".into(), json!(seed));
+            // Some servers keep it in 32 bits.
+            body.insert("seed".into(), json!(seed % (1 << 31)));
         }
         if stream {
             body.insert("stream".into(), json!(true));

@@ -140,7 +140,8 @@ struct BudgetArguments {
 #[command(next_help_heading = "Search")]
 struct SearchArguments {
     /// Who proposes candidates [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = agent_parser())]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = agent_parser(),
+          conflicts_with = "paper")]
     agents: Vec<String>,
     /// Who decides what to try next
     /// [default: the model if there is one, else thompson]
