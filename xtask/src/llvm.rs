@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Result, bail};
 
+use crate::apt::{self, Rights};
+
 /// Versions that are installed, the first one known to apt.
 const VERSIONS: [u32; 4] = [19, 18, 17, 16];
 /// The oldest version that works.
@@ -58,7 +60,7 @@ pub(crate) fn ensure() -> Llvm {
         );
         return Llvm::Missing { remedy };
     }
-    if !succeeds(Command::new("apt-get").arg("--version")) {
+    if !apt::is_there() {
         let remedy = "install clang, llvm and compiler-rt with your system's package manager";
         return Llvm::Missing {
             remedy: remedy.to_owned(),
@@ -80,13 +82,8 @@ pub(crate) fn ensure() -> Llvm {
 }
 
 fn install(rights: &Rights) -> Result<()> {
-    // One broken source of packages must not be in the way of the others.
-    if let Err(error) = crate::run(rights.command("apt-get").args(["update", "--quiet"])) {
-        println!("{error:#}");
-    }
-    let mut install = rights.command("apt-get");
-    install.args(["install", "--yes", "--quiet", "--no-install-recommends"]);
-    crate::run(install.args(packages(known_version())))
+    rights.update();
+    rights.install(&packages(known_version()))
 }
 
 fn packages(version: u32) -> [String; 3] {
@@ -99,9 +96,7 @@ fn packages(version: u32) -> [String; 3] {
 
 /// The version that apt can install.
 fn known_version() -> u32 {
-    let known = |version: &u32| {
-        succeeds(Command::new("apt-cache").args(["show", &format!("clang-{version}")]))
-    };
+    let known = |version: &u32| apt::knows(&format!("clang-{version}"));
     VERSIONS.into_iter().find(known).unwrap_or(VERSIONS[0])
 }
 
@@ -174,43 +169,4 @@ fn sanitizers_work(clang: &Path) -> bool {
         let _ = input.write_all(b"int main(void) { return 0; }\n");
     }
     child.wait().is_ok_and(|status| status.success())
-}
-
-/// How packages may be installed here.
-enum Rights {
-    Root,
-    Sudo,
-}
-
-impl Rights {
-    /// `None` if they may not without a password.
-    fn here() -> Option<Self> {
-        let id = Command::new("id").arg("-u").output().ok()?;
-        if id.stdout.trim_ascii() == b"0" {
-            return Some(Self::Root);
-        }
-        succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Self::Sudo)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = match self {
-            Self::Root => Command::new("env"),
-            Self::Sudo => {
-                let mut sudo = Command::new("sudo");
-                sudo.args(["-n", "env"]);
-                sudo
-            }
-        };
-        command.args(["DEBIAN_FRONTEND=noninteractive", program]);
-        command
-    }
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
 }

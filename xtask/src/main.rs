@@ -1,9 +1,11 @@
 //! Chores of the workspace: `cargo xtask demo`, `test`, `programs`, `golden`.
 
+mod apt;
 mod demo;
 mod golden;
 mod llvm;
 mod programs;
+mod python;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -25,7 +27,7 @@ enum Chore {
     /// `examples/programs`. Installs LLVM if it is missing and this user may.
     Demo,
     /// Run all tests of the workspace. Arguments after `--` go to `cargo test`. Installs LLVM if it is missing and this
-    /// user may.
+    /// user may, and makes a Python environment with an MCP client in the target folder.
     Test {
         /// Passed on to `cargo test --workspace`.
         #[arg(last = true)]
@@ -57,6 +59,9 @@ fn main() -> ExitCode {
 fn test(arguments: &[String]) -> Result<()> {
     llvm::ensure().required()?;
     let mut command = cargo();
+    if cfg!(target_os = "linux") {
+        command.env(python::VARIABLE, python::ensure()?);
+    }
     command.args(["test", "--workspace"]).args(arguments);
     run(&mut command)
 }

@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{ask, bench, compare, eval, inspect, pages};
 #[cfg(target_os = "linux")]
-use crate::commands::{doctor, optimize, runs, show, suite, verify};
+use crate::commands::{doctor, mcp, optimize, runs, show, suite, verify};
 
 /// Exit code of an error while running.
 pub(crate) const FAILED: u8 = 1;
@@ -41,7 +41,7 @@ Exit codes:
   1    error while running
   2    wrong usage
   3    optimize refuses the program: undefined behaviour, not repeatable, fails its tests ...
-  4    optimize, verify, doctor: compilers or sandbox are missing
+  4    optimize, mcp, verify, doctor: compilers or sandbox are missing
   5    run store, cache, output folder or disk
   6    verify: not confirmed
   130  interrupted
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Optimize(Box<optimize::Arguments>),
     #[cfg(target_os = "linux")]
     Suite(Box<suite::Arguments>),
+    #[cfg(target_os = "linux")]
+    Mcp(mcp::Arguments),
     #[cfg(target_os = "linux")]
     Runs(runs::Arguments),
     #[cfg(target_os = "linux")]

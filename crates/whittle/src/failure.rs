@@ -5,7 +5,7 @@ use std::io;
 use whittle_optimizer::archive::ArchiveError;
 use whittle_optimizer::evidence::reference::ReferenceError;
 use whittle_optimizer::evidence::{BuildError, CheckError};
-use whittle_optimizer::inputs::{DirectoryError, GeneratorError, InputError};
+use whittle_optimizer::inputs::{DirectoryError, InputError};
 use whittle_optimizer::program::ProgramError;
 use whittle_optimizer::report::OutputError;
 use whittle_optimizer::session::SessionError;
@@ -52,28 +52,6 @@ pub(crate) fn code(error: &anyhow::Error) -> Option<u8> {
         .or_else(|| error.downcast_ref().map(of_sandbox))
         .or_else(|| error.downcast_ref().map(of_archive))
         .or_else(|| error.downcast_ref::<OutputError>().map(|_| STORAGE))
-}
-
-/// Whether the run ended because the user wanted it to.
-pub(crate) fn is_interruption(error: &SessionError) -> bool {
-    let tool = |error: &ToolError| matches!(error, ToolError::Cancelled { .. });
-    let reference = |error: &ReferenceError| match error {
-        ReferenceError::Cancelled => true,
-        ReferenceError::Compile(error) | ReferenceError::Tool(error) => tool(error),
-        _ => false,
-    };
-    match error {
-        SessionError::Cancelled
-        | SessionError::Inputs(
-            InputError::Cancelled | InputError::Generator(GeneratorError::Cancelled),
-        )
-        | SessionError::Measure(MeasureError::Cancelled) => true,
-        SessionError::Tool(error) | SessionError::Inputs(InputError::Tool(error)) => tool(error),
-        SessionError::Reference(error) | SessionError::Inputs(InputError::Reference(error)) => {
-            reference(error)
-        }
-        _ => false,
-    }
 }
 
 fn of_session(error: &SessionError) -> u8 {

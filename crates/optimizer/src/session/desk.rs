@@ -9,6 +9,7 @@ use whittle_toolchain::tools::{assembly_excerpt, ir_excerpt};
 
 use crate::agents::Proposal;
 use crate::agents::level::LevelNote;
+use crate::archive::RunId;
 use crate::budget::Resource;
 use crate::candidate::{Candidate, Level, Stage};
 use crate::edit::{self, Edit, c_functions};
@@ -19,6 +20,7 @@ use crate::guides::{Action, Brief};
 use crate::inputs::InputOptions;
 use crate::program::Program;
 use crate::prompts::cut;
+use crate::report;
 use crate::session::run::{Steps, begin};
 use crate::session::search::Search;
 use crate::session::{Event, Finished, RunOptions, SessionError, Setup};
@@ -28,6 +30,8 @@ use crate::tree::{Node, NodeId, Outcome};
 const LONGEST: usize = 64 << 10;
 /// In whose name candidates are submitted.
 const CLIENT: &str = "client";
+/// What is said of a candidate that fails the last checks.
+const UNSEEN: &str = "rejected: it fails on an input that nobody may see";
 
 /// What somebody who drives a search can do.
 pub struct Desk<'d, 'a> {
@@ -59,6 +63,17 @@ pub fn drive(
     begin(setup, program, options, input_options, &mut steps, observe)
 }
 
+/// What whoever drove a run may know of its end: all but what the inputs are that it must not see.
+pub fn told(finished: &Finished) -> String {
+    let mut report = finished.report.clone();
+    for passed in &mut report.passed_over {
+        if passed.why.starts_with("rejected: ") {
+            UNSEEN.clone_into(&mut passed.why);
+        }
+    }
+    report::summary(&report)
+}
+
 impl Desk<'_, '_> {
     /// All candidates so far, a line each, indented by depth.
     pub fn tree(&self) -> String {
@@ -71,9 +86,14 @@ impl Desk<'_, '_> {
         text
     }
 
-    /// The program's name.
-    pub fn program(&self) -> &str {
-        &self.search.program.name
+    /// The run's name in the store.
+    pub fn run(&self) -> &RunId {
+        &self.search.run
+    }
+
+    /// How many tests each candidate has to pass.
+    pub fn visible_tests(&self) -> usize {
+        self.search.ladder.inputs().visible.len()
     }
 
     /// A candidate's text at a level at or below its own: the whole, or one function with what it refers to.
@@ -133,6 +153,9 @@ impl Desk<'_, '_> {
 
     /// A candidate at a lower stage becomes a candidate of its own.
     pub fn lower(&mut self, node: NodeId, stage: &Stage) -> Answer<NodeId> {
+        if self.search.must_end_turn() {
+            return Ok(Err(spent()));
+        }
         if let Err(declined) = self.node(node) {
             return Ok(Err(declined));
         }
@@ -170,9 +193,7 @@ impl Desk<'_, '_> {
         change: &str,
     ) -> Answer<NodeId> {
         if self.search.must_end_turn() {
-            return Ok(Err(Declined(
-                "the budget is spent; export is all that is left".to_owned(),
-            )));
+            return Ok(Err(spent()));
         }
         let start = match self.start(node, level)? {
             Ok(start) => start,
@@ -233,17 +254,18 @@ impl Desk<'_, '_> {
             Outcome::Timed { speedup, .. } => format!(
                 "passes the {} visible tests; {speedup:.3} times the original's speed in the search's timing (under one percent is \
                  noise). Whether it holds on held-out inputs is checked, and its speed measured afresh, at the end.",
-                self.search.ladder.inputs().visible.len()
+                self.visible_tests()
             ),
         })
     }
 
     /// What is left of the budget, in words.
     pub fn budget(&self) -> String {
+        let ledger = self.search.ledger_now();
         let lines: Vec<String> = Resource::ALL
             .into_iter()
             .filter_map(|resource| {
-                let spent = self.search.ledger.spent(resource);
+                let spent = ledger.spent(resource);
                 match self.search.budget.limit(resource) {
                     Some(limit) => Some(format!(
                         "{}: {spent:.1} of {limit:.1} spent",
@@ -299,11 +321,13 @@ impl Desk<'_, '_> {
     }
 }
 
+fn spent() -> Declined {
+    Declined("the budget is spent; export is all that is left".to_owned())
+}
+
 fn rejected(rejection: &Rejection) -> String {
     match rejection.rung {
-        Rung::HeldOut | Rung::Proved => {
-            "rejected: it fails on an input that nobody may see".to_owned()
-        }
+        Rung::HeldOut | Rung::Proved => UNSEEN.to_owned(),
         _ => format!("rejected: {}", cut(&rejection.reason, 3000)),
     }
 }

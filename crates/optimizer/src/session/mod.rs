@@ -8,6 +8,7 @@ mod conclude;
 mod desk;
 mod estimate;
 mod foundations;
+mod interruption;
 mod prepare;
 mod run;
 mod search;
@@ -39,7 +40,7 @@ use crate::report::{OutputError, Report};
 use crate::tree::{Node, NodeId};
 
 pub use conclude::Examined;
-pub use desk::{Answer, Declined, Desk, drive};
+pub use desk::{Answer, Declined, Desk, drive, told};
 pub use estimate::{Estimate, estimate};
 pub use run::{check_against_itself, examine, optimize, resume};
 pub use verify::{Verification, verify};

@@ -235,7 +235,8 @@ fn remember_failure(
     result: Result<Finished, SessionError>,
 ) -> Result<Finished, SessionError> {
     if let Err(error) = &result
-        && !matches!(error, SessionError::Cancelled | SessionError::Archive(_))
+        && !error.is_interruption()
+        && !matches!(error, SessionError::Archive(_))
     {
         setup.archive.fail(id, &error.to_string())?;
     }

@@ -204,7 +204,7 @@ impl Search<'_> {
         self.ledger_now().share_left(&self.budget)
     }
 
-    fn ledger_now(&self) -> Ledger {
+    pub(crate) fn ledger_now(&self) -> Ledger {
         let mut ledger = self.ledger.clone();
         ledger.spend(
             "",

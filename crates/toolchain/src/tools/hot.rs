@@ -150,30 +150,26 @@ fn linker_name(name: &str) -> &str {
     name.rsplit([':', ';']).next().unwrap_or(name)
 }
 
-/// How often each line with code was executed: a line counts as the regions that begin in it, or as the innermost that
-/// surrounds it.
+/// How often each line with code was executed: a line counts as the regions that begin in it, and as the innermost one around
+/// it unless it begins with one of its own.
 fn line_counts(regions: &[[u64; 8]], source: &str) -> BTreeMap<u32, u64> {
-    let own: Vec<&[u64; 8]> = regions
+    let own = regions
         .iter()
-        .filter(|region| region[5] == 0 && region[7] == CODE)
-        .collect();
+        .filter(|region| region[5] == 0 && region[7] == CODE);
+    let own: Vec<&[u64; 8]> = own.collect();
     let mut counts = BTreeMap::new();
     for (number, line) in (1u32..).zip(source.lines()) {
-        if !has_code(line) {
-            continue;
-        }
-        let number64 = u64::from(number);
-        let begin = own
-            .iter()
-            .filter(|region| region[0] == number64)
-            .map(|region| region[4]);
+        let row = u64::from(number);
+        let indent = (line.len() - line.trim_start().len()) as u64;
+        let begins = || own.iter().filter(|region| region[0] == row);
         let around = own
             .iter()
-            .filter(|region| region[0] < number64 && number64 <= region[2]);
+            .filter(|region| region[0] < row && row <= region[2]);
         let innermost = around
             .max_by_key(|region| (region[0], region[1]))
-            .map(|region| region[4]);
-        if let Some(count) = begin.chain(innermost).max() {
+            .filter(|_| !begins().any(|region| region[1] <= indent + 1));
+        let count = begins().chain(innermost).map(|region| region[4]).max();
+        if let Some(count) = count.filter(|_| has_code(line)) {
             counts.insert(number, count);
         }
     }

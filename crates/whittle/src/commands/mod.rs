@@ -8,6 +8,8 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 #[cfg(target_os = "linux")]
+pub(crate) mod mcp;
+#[cfg(target_os = "linux")]
 pub(crate) mod model;
 #[cfg(target_os = "linux")]
 pub(crate) mod optimize;
@@ -38,6 +40,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         Command::Pages(arguments) => pages::run(&arguments),
         #[cfg(target_os = "linux")]
         Command::Optimize(arguments) => optimize::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Mcp(arguments) => mcp::run(arguments),
         #[cfg(target_os = "linux")]
         Command::Runs(arguments) => runs::run(&arguments),
         #[cfg(target_os = "linux")]

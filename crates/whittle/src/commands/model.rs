@@ -29,7 +29,7 @@ pub(crate) struct ModelArguments {
     /// The system of arXiv 2604.04238 and nothing else: B calls of level agents with N samples and K rounds of feedback, a
     /// model as guide and as tester, tests as the only evidence
     #[arg(long, num_args = 3, value_names = ["B", "N", "K"], value_parser = positive, requires = "model",
-          conflicts_with_all = ["agents", "calls", "samples", "rounds"])]
+          conflicts_with_all = ["calls", "samples", "rounds"])]
     pub(crate) paper: Option<Vec<usize>>,
     /// Only agents of this level
     #[arg(long, value_name = "LEVEL")]

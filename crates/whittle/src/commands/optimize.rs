@@ -21,10 +21,10 @@ use whittle_optimizer::session::{
 
 use crate::cli::{Interrupted, Usage};
 use crate::commands::model::{ModelArguments, ModelBudget, agent_parser, guide_parser};
+use crate::interrupt;
 use crate::options::{positive, unit_interval};
 use crate::progress::{Detail, Progress};
 use crate::workplace::{StoreArguments, ToolArguments};
-use crate::{failure, interrupt};
 
 /// Make a C program faster, with evidence.
 ///
@@ -140,7 +140,8 @@ struct BudgetArguments {
 #[command(next_help_heading = "Search")]
 struct SearchArguments {
     /// Who proposes candidates [default: all]
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = agent_parser())]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = agent_parser(),
+          conflicts_with = "paper")]
     agents: Vec<String>,
     /// Who decides what to try next
     /// [default: the model if there is one, else thompson]
@@ -243,7 +244,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     progress.finish();
     match result {
         Ok(finished) => tell(arguments, &finished),
-        Err(error) if failure::is_interruption(&error) => {
+        Err(error) if error.is_interruption() => {
             let kept = stopping.what_is_kept(resumable);
             anstream::eprintln!("stopped before anything was found; {kept}");
             Err(Interrupted.into())
@@ -449,7 +450,7 @@ fn tell(arguments: &Arguments, finished: &Finished) -> Result<()> {
 }
 
 /// What is where in the output folder.
-fn where_it_is(output: &Path) -> String {
+pub(super) fn where_it_is(output: &Path) -> String {
     let place = |name: &str| output.join(name).display().to_string();
     format!(
         "  report      {}\n  rebuild     sh {}\n  check again whittle verify {}",

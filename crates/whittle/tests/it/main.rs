@@ -7,6 +7,8 @@ mod common;
 mod errors;
 mod help;
 #[cfg(target_os = "linux")]
+mod mcp;
+#[cfg(target_os = "linux")]
 mod optimizing;
 mod others;
 mod reader;

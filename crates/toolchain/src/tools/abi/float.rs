@@ -36,17 +36,17 @@ pub(super) fn step<'a>(
             state.mmx = false;
             state.x87_depth = Some(0);
         }
-        "stmxcsr" => state.store(place, 4, control(true, state.sse_changed), line),
-        "fnstcw" | "fstcw" => state.store(place, 2, control(false, state.x87_changed), line),
-        "ldmxcsr" => state.sse_changed = state.load(place, 4) != Value::Control(true),
-        "fldcw" => state.x87_changed = state.load(place, 2) != Value::Control(false),
+        "stmxcsr" => state.store(place, 4, control(true, state.modes.sse_changed), line),
+        "fnstcw" | "fstcw" => state.store(place, 2, control(false, state.modes.x87_changed), line),
+        "ldmxcsr" => state.modes.sse_changed = state.load(place, 4) != Value::Control(true),
+        "fldcw" => state.modes.x87_changed = state.load(place, 2) != Value::Control(false),
         "fninit" | "finit" => {
-            state.x87_changed = true;
+            state.modes.x87_changed = true;
             state.x87_depth = Some(0);
         }
-        "frstor" | "fldenv" => state.x87_changed = true,
+        "frstor" | "fldenv" => state.modes.x87_changed = true,
         _ if mnemonic.starts_with("fxrstor") || mnemonic.starts_with("xrstor") => {
-            (state.x87_changed, state.sse_changed) = (true, true);
+            (state.modes.x87_changed, state.modes.sse_changed) = (true, true);
         }
         _ if mnemonic.starts_with('f') && instruction.mnemonic.starts_with('f') => {}
         _ => return false,

@@ -58,7 +58,7 @@ impl<'a> Function<'a> {
             obstacle: None,
         };
         function.read_code(text);
-        for block in data_blocks(asm) {
+        for block in data_blocks(asm).into_iter().filter(|block| block.plain) {
             let targets: Vec<usize> = block
                 .symbols
                 .iter()
@@ -187,7 +187,7 @@ impl<'a> Function<'a> {
             .filter(|(label, _)| *label == number)
             .map(|(_, place)| *place);
         if name.ends_with('b') {
-            same.filter(|place| *place <= at).last()
+            same.rfind(|place| *place <= at)
         } else {
             same.find(|place| *place > at)
         }

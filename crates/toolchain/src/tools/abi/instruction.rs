@@ -101,7 +101,6 @@ impl<'a> Instruction<'a> {
             Some(b'q') => Some(8),
             _ => None,
         };
-        let sized = self.operation() != self.mnemonic;
         by_letter
             .filter(|_| self.operation() != self.mnemonic)
             .or(register)
@@ -139,7 +138,7 @@ fn memory(text: &str) -> Memory<'_> {
         Some((segment, rest)) if segment.starts_with('%') => (true, rest),
         _ => (false, text),
     };
-    let (displacement, inside) = text.split_once("(").unwrap_or((text, ""));
+    let (displacement, inside) = text.split_once('(').unwrap_or((text, ""));
     let inside = inside.split(')').next().unwrap_or_default();
     let mut words = inside.split(',').map(str::trim);
     let register = |word: Option<&str>| word.and_then(|word| part(word.strip_prefix('%')?));

@@ -16,16 +16,23 @@ pub(super) struct Slot<'a> {
     pub(super) below: Option<usize>,
 }
 
+/// What may have been switched since entry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Modes {
+    /// The direction flag.
+    pub(super) backwards: bool,
+    /// The control bits of SSE arithmetic.
+    pub(super) sse_changed: bool,
+    /// Those of x87 arithmetic.
+    pub(super) x87_changed: bool,
+}
+
 /// Everything known at a point, over all paths that lead there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State<'a> {
     registers: [Value<'a>; 16],
     slots: BTreeMap<(Base, i64), Slot<'a>>,
-    /// Whether the direction flag may be set.
-    pub(super) backwards: bool,
-    /// Whether the control bits of SSE and x87 arithmetic may differ from those at entry.
-    pub(super) sse_changed: bool,
-    pub(super) x87_changed: bool,
+    pub(super) modes: Modes,
     /// Whether MMX registers may be in use.
     pub(super) mmx: bool,
     /// Numbers on the x87 stack, if it is known.
@@ -44,9 +51,7 @@ impl<'a> State<'a> {
         Self {
             registers,
             slots: BTreeMap::new(),
-            backwards: false,
-            sse_changed: false,
-            x87_changed: false,
+            modes: Modes::default(),
             mmx: false,
             x87_depth: Some(0),
             compared: None,
@@ -165,9 +170,9 @@ impl<'a> State<'a> {
             *mine = mine.join(theirs);
         }
         self.join_slots(other);
-        self.backwards |= other.backwards;
-        self.sse_changed |= other.sse_changed;
-        self.x87_changed |= other.x87_changed;
+        self.modes.backwards |= other.modes.backwards;
+        self.modes.sse_changed |= other.modes.sse_changed;
+        self.modes.x87_changed |= other.modes.x87_changed;
         self.mmx |= other.mmx;
         if self.x87_depth != other.x87_depth {
             self.x87_depth = None;
@@ -205,18 +210,16 @@ impl<'a> State<'a> {
         }
     }
 
-    /// After a jump that is made only when the compared registers are equal.
+    /// After a jump that is made only when the compared registers are equal: where a loop lowers the stack pointer page by page,
+    /// its end is known.
     pub(super) fn assume_equal(&mut self) {
-        let Some((one, two)) = self.compared else {
+        let Some((RSP, other) | (other, RSP)) = self.compared else {
             return;
         };
-        for (from, to) in [(one, two), (two, one)] {
-            if let Value::Stack(base, _) = self.get(from)
-                && base.at == 0
-            {
-                self.registers[to] = self.get(from);
-                return;
-            }
+        if let Value::Stack(base, _) = self.get(other)
+            && base == Base::entry()
+        {
+            self.registers[RSP] = self.get(other);
         }
     }
 }

@@ -77,8 +77,8 @@ impl<'a> Step<'_, 'a> {
                 self.state.set(RBP, self.state.get(RSP), self.at);
                 self.move_stack(size.wrapping_neg());
             }
-            ("cld", _) => self.state.backwards = false,
-            ("std", _) => self.state.backwards = true,
+            ("cld", _) => self.state.modes.backwards = false,
+            ("std", _) => self.state.modes.backwards = true,
             ("call", _) => self.call(),
             ("xchg", [one, two]) => self.exchange(one, two),
             ("cmp", [Operand::Register(one), Operand::Register(two)])
@@ -104,6 +104,8 @@ impl<'a> Step<'_, 'a> {
             operands.len() == 2 && source == target && matches!(source, Operand::Register(_));
         let result = match (operation, operands.len()) {
             ("xor" | "sub", 2) if same => Value::constant(0),
+            // Pages of the stack are touched this way.
+            ("add" | "sub" | "or" | "xor", 2) if two == Value::constant(0) => one,
             ("mov" | "movabs", 2) => two,
             ("movslq", 2) => Some(self.value(source, 4))
                 .filter(|value| matches!(value, Value::Entry(_)))
@@ -318,15 +320,15 @@ pub(super) fn address<'a>(state: &State<'a>, memory: Memory<'a>) -> Value<'a> {
 /// What must be in order at calls and at the end.
 pub(super) fn check_flags(state: &State, at: usize, when: &str, found: &mut Vec<Found>) {
     let mut report = |kind, what: String| found.push(Found { at, kind, what });
-    if state.backwards {
+    if state.modes.backwards {
         report(
             AbiKind::Direction,
             format!("the direction flag is still set: use `cld` {when}"),
         );
     }
     for (changed, save, load) in [
-        (state.sse_changed, "stmxcsr", "ldmxcsr"),
-        (state.x87_changed, "fnstcw", "fldcw"),
+        (state.modes.sse_changed, "stmxcsr", "ldmxcsr"),
+        (state.modes.x87_changed, "fnstcw", "fldcw"),
     ] {
         if changed {
             report(

@@ -244,7 +244,9 @@ const WRONG: [(AbiKind, &str); 33] = [
 #[test]
 fn every_wrong_function_is_found() {
     for (kind, body) in WRONG {
-        assert_eq!(kinds(body), [kind], "{body}\n{:#?}", problems(body));
+        let mut found = kinds(body);
+        found.dedup();
+        assert_eq!(found, [kind], "{body}\n{:#?}", problems(body));
     }
 }
 
@@ -298,13 +300,13 @@ fn what_is_no_x86_64_cannot_be_checked() {
     assert!(check_abi_all("").is_empty());
 }
 
-const WORDS: &str = "(push %rbx|popq %rbx|subq|addq|andq|movq|leaq| \\$-?[0-9]{1,20},| %rsp| %rbp| -?[0-9]{1,20}\\(%rsp\\)| \\(%rbp,%rax,8\\)|call g|jmp \\*%rax|jne .L1|\\.L1:|leave|ret|cmpq %rax, %rsp|fldt|ldmxcsr|[;,$%*(): \\t]|\n|\n|\n)";
+const WORDS: &str = "(push %rbx|popq %rbx|subq|addq|andq|movq|leaq| \\$-?[0-9]{1,20},| %rsp| %rbp| -?[0-9]{1,20}\\(%rsp\\)| \\(%rbp,%rax,8\\)|call g|jmp \\*%rax|jne .L1|\\.L1:|leave|ret|cmpq %rax, %rsp|fldt|ldmxcsr|[;,$%*(): \\t]|\n|\n|\n){0,40}";
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_function_is_read(body in format!("{WORDS}{{0,40}}")) {
+    fn any_function_is_read(body in WORDS) {
         check_abi_all(&format!("\t.type f,@function\nf:\n{body}\n\t.size f, .-f\n"));
     }
 

@@ -158,7 +158,7 @@ pub(super) enum Value<'a> {
 
 pub(super) const UNKNOWN: Value<'static> = Value::Number(Bits::UNKNOWN);
 
-impl<'a> Value<'a> {
+impl Value<'_> {
     pub(super) fn constant(value: i64) -> Self {
         Value::Number(Bits::constant(value))
     }

@@ -151,7 +151,14 @@ impl Reader<'_> {
             return Ok(None);
         }
         let is_number = label.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number && !label.starts_with(".L") {
+        if !is_number && !label.starts_with(".L") && label != self.function {
+            let function = self.function;
+            let why = format!(
+                "the text may define `{function}` only, and labels in it begin with `.L`, or are numbers"
+            );
+            return Err(refused(number, label, &why));
+        }
+        if label == self.function {
             return Err(SpliceError::OtherDefinition {
                 line: number,
                 function: self.function.to_owned(),
@@ -196,9 +203,7 @@ impl Reader<'_> {
     /// Constants may begin before the function or after it.
     fn section(&mut self, number: usize, arguments: &str) -> Result<(), SpliceError> {
         let name = arguments.split([',', ' ', '\t']).next().unwrap_or_default();
-        let size = name
-            .strip_prefix(".rodata.cst")
-            .map(|size| size.parse::<u32>());
+        let size = name.strip_prefix(".rodata.cst").map(str::parse::<u32>);
         if name != ".rodata" && !matches!(size, Some(Ok(1..=64))) {
             return Err(refused(
                 number,

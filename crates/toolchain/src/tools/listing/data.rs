@@ -1,7 +1,7 @@
 //! The data of an assembly file: constants, tables, strings, variables.
 
 use super::assembly::assembly_functions;
-use super::statements::{Kind, Statement, statements, symbols};
+use super::statements::{Kind, Statement, statements, symbols, without_comment};
 
 /// Directives that put bytes into a section, with what follows them.
 const NUMBERS: [&str; 16] = [
@@ -22,7 +22,7 @@ pub(in crate::tools) struct DataBlock<'a> {
     pub(in crate::tools) lines: std::ops::Range<usize>,
     /// The symbols that its numbers refer to.
     pub(in crate::tools) symbols: Vec<&'a str>,
-    /// Whether it has nothing but plain numbers, strings and room.
+    /// Whether it has nothing but plain numbers, strings and room, and is no description of the code.
     pub(in crate::tools) plain: bool,
 }
 
@@ -52,7 +52,7 @@ pub(in crate::tools) fn data_blocks(asm: &str) -> Vec<DataBlock<'_>> {
                     section,
                     lines: statement.line..statement.line + 1,
                     symbols: Vec::new(),
-                    plain: true,
+                    plain: !section.contains(".debug"),
                 });
                 open = true;
             }
@@ -109,10 +109,11 @@ pub(in crate::tools) fn all_symbols(asm: &str) -> Vec<(usize, &str)> {
         let text = match statement.kind {
             Kind::Instruction(_, operands) => operands,
             Kind::Directive(name, _) if STRINGS.contains(&name) => continue,
-            Kind::Directive(".file" | ".ident" | ".section" | ".loc", _) => continue,
+            Kind::Directive(".file" | ".ident" | ".section" | ".loc", _) | Kind::Label(_) => {
+                continue;
+            }
             Kind::Directive(_, arguments) => arguments,
             Kind::Assignment(_) => statement.code,
-            Kind::Label(_) => continue,
         };
         found.extend(
             symbols(text)
@@ -134,9 +135,22 @@ pub(in crate::tools) fn labels(asm: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// The lines of a function as text.
-pub(super) fn function_text<'a>(asm: &'a str, function: &str) -> Option<&'a str> {
+/// A function's text, with the lines after its last instruction up to its `.size`.
+pub(super) fn whole_function<'a>(asm: &'a str, function: &str) -> Option<&'a str> {
     let functions = assembly_functions(asm);
     let found = functions.iter().find(|found| found.name == function)?;
-    Some(found.text(asm))
+    let text = found.text(asm);
+    let start = (text.as_ptr() as usize).saturating_sub(asm.as_ptr() as usize);
+    let mut end = start + text.len();
+    for line in asm.get(end..)?.split_inclusive('\n') {
+        let code = without_comment(line).trim();
+        end += line.len();
+        if code.starts_with(".size") {
+            return asm.get(start..end);
+        }
+        if !code.is_empty() && !code.starts_with(".Lfunc_end") && code != ".cfi_endproc" {
+            break;
+        }
+    }
+    Some(text)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::assembly::assembly_functions;
-use super::data::{DataBlock, all_symbols, data_blocks, function_text};
+use super::data::{DataBlock, all_symbols, data_blocks, whole_function};
 
 /// Lines of one constant or table that are shown, and of all of them together.
 const LINES_OF_ONE: usize = 40;
@@ -12,40 +12,33 @@ const LINES_OF_ALL: usize = 400;
 /// A function's own lines, from its label to its `.size`, and then, as comments, the constants, strings and tables that it
 /// refers to. Long ones are cut. `None` if the file has no such function.
 pub fn assembly_excerpt(asm: &str, function: &str) -> Option<String> {
-    let text = function_text(asm, function)?;
+    let text = whole_function(asm, function)?;
     let blocks = data_blocks(asm);
     let lines: Vec<&str> = asm.lines().collect();
-    let mut excerpt = text.to_owned();
-    if !excerpt.ends_with('\n') {
-        excerpt.push('\n');
-    }
+    let mut excerpt = vec![text.trim_end_matches('\n').to_owned()];
     let mut section = "";
     let mut room = LINES_OF_ALL;
     for block in used_blocks(&blocks, text) {
         if section != block.section {
             section = block.section;
-            excerpt.push_str(&format!("# {section}\n"));
+            excerpt.push(format!("# {section}"));
         }
-        let count = block.lines.len().min(LINES_OF_ONE).min(room);
-        room -= count;
         let shown = lines.get(block.lines.clone()).unwrap_or_default();
-        for line in shown.iter().take(count) {
-            excerpt.push_str(&format!("# {}\n", line.trim_end()));
-        }
-        if count < shown.len() {
-            excerpt.push_str(&format!(
-                "# … and {} lines more of {}\n",
-                shown.len() - count,
-                block.label
-            ));
+        let count = shown.len().min(LINES_OF_ONE).min(room);
+        room -= count;
+        let comments = shown.iter().take(count);
+        excerpt.extend(comments.map(|line| format!("# {}", line.trim_end())));
+        let left = shown.len() - count;
+        if left > 0 {
+            excerpt.push(format!("# … and {left} lines more of {}", block.label));
         }
     }
-    Some(excerpt)
+    Some(excerpt.join("\n") + "\n")
 }
 
 /// The functions of the same file that a function refers to, itself left out, in the order in which it names them first.
 pub fn assembly_callees(asm: &str, function: &str) -> Vec<String> {
-    let Some(text) = function_text(asm, function) else {
+    let Some(text) = whole_function(asm, function) else {
         return Vec::new();
     };
     let functions = assembly_functions(asm);

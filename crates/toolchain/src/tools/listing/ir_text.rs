@@ -112,7 +112,7 @@ impl<'a> Signature<'a> {
         let parameters = split_at_commas(&rest[..end]).into_iter();
         let body = rest[end + 1..].iter().position(|token| *token == "{");
         Some(Self {
-            result: without_attributes(&tokens[1..name]),
+            result: without_attributes(tokens.get(1..name).unwrap_or_default()),
             name: bare(tokens[name]),
             parameters: parameters.map(parameter_type).collect(),
             trailer: rest[end + 1..body.map_or(rest.len(), |body| end + 1 + body)].to_vec(),

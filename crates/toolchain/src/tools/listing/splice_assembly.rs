@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::assembly::assembly_functions;
 use super::assembly_parts::{Parts, read};
-use super::data::{all_symbols, data_blocks, labels};
+use super::data::{all_symbols, data_blocks, labels, whole_function};
 use super::splice::SpliceError;
 use super::statements::{Kind, statements};
 
@@ -19,15 +18,10 @@ const CONSTANTS: &str = "\t.section\t.rodata,\"a\",@progbits";
 /// begin with `.L`, or are numbers, and are renamed where something else has the same name. Tables that only the old function
 /// used go with it.
 pub fn splice_assembly(asm: &str, function: &str, new_text: &str) -> Result<String, SpliceError> {
-    let functions = assembly_functions(asm);
-    let old = functions
-        .iter()
-        .find(|found| found.name == function)
-        .ok_or_else(|| SpliceError::NoFunction {
-            function: function.to_owned(),
-        })?;
+    let old_text = whole_function(asm, function).ok_or_else(|| SpliceError::NoFunction {
+        function: function.to_owned(),
+    })?;
     let new_text = new_text.replace('\r', "");
-    let old_text = old.text(asm);
     let parts = read(&new_text, function, old_text)?;
     let (before, after) = around(asm, old_text);
     let outside = format!("{before}{after}");
@@ -44,7 +38,7 @@ pub fn splice_assembly(asm: &str, function: &str, new_text: &str) -> Result<Stri
         if !spliced.ends_with('\n') {
             spliced.push('\n');
         }
-        spliced.push_str(&format!("{CONSTANTS}\n{data}"));
+        spliced = format!("{spliced}{CONSTANTS}\n{data}");
     }
     Ok(spliced)
 }
@@ -69,7 +63,7 @@ fn new_names<'a>(outside: &str, parts: &'a Parts) -> BTreeMap<&'a str, String> {
     taken.extend(parts.labels().map(str::to_owned));
     let mut names = BTreeMap::new();
     for label in clashing {
-        let fresh = (1u32..)
+        let fresh = (1..=taken.len() + 1)
             .map(|number| format!("{label}_{number}"))
             .find(|name| !taken.contains(name));
         if let Some(fresh) = fresh {

@@ -503,8 +503,6 @@ declare i32 @llvm.ctpop.i32(i32)
 
     #[test]
     fn refusals_say_what_to_do() {
-        let error = splice_ir(MODULE, "h", NEW).unwrap_err().to_string();
-        insta::assert_snapshot!(error, @"the listing has no function `h`");
         let cases = [
             "",
             "define dso_local i32 @f(i32 %0, ptr %1) {\n  ret i32 0\n",
@@ -515,6 +513,7 @@ declare i32 @llvm.ctpop.i32(i32)
         ];
         let with = |line: &str| refusal(&format!("{NEW}{line}\n"));
         let all = [
+            splice_ir(MODULE, "h", NEW).unwrap_err().to_string(),
             refusal(cases[0]),
             refusal(cases[1]),
             refusal(cases[2]),

@@ -85,6 +85,7 @@ fn everything_clang_writes_is_clean() {
             }
         }
     }
+    println!("{functions} functions");
     assert!(functions > 1000, "{functions}");
     assert!(
         faults.is_empty(),
@@ -183,6 +184,7 @@ fn every_mutant_is_found() {
             }
         }
     }
+    println!("{count} mutants");
     assert!(count > 200, "{count}");
     assert!(
         missed.is_empty(),

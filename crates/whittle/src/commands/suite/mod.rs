@@ -272,7 +272,7 @@ impl Arguments {
         };
         let mut progress = Progress::new(Detail::Warnings);
         let result = session::optimize(&mut setup, program, options, &inputs, &mut |event| {
-            progress.show(&event)
+            progress.show(&event);
         });
         progress.finish();
         let (path, mode) = (path.display().to_string(), mode.name());
