@@ -6,7 +6,7 @@ use super::instruction::{Instruction, Operand};
 use super::state::State;
 use super::step::address;
 use super::value::Value;
-use crate::tools::listing::data::{data_blocks, is_code, is_data, opened_section};
+use crate::tools::listing::data::{DataBlock, is_code, is_data, opened_section};
 use crate::tools::listing::statements::{Kind, statements, symbols};
 
 /// A function's instructions and where its jumps may go. Instructions have numbers; the number after the last stands for
@@ -45,8 +45,8 @@ pub(super) enum Next {
 }
 
 impl<'a> Function<'a> {
-    /// Reads a function's text, with the tables of the file that it is in.
-    pub(super) fn read(asm: &'a str, name: &'a str, text: &'a str) -> Self {
+    /// Reads a function's text, with the data of the file that it is in.
+    pub(super) fn read(name: &'a str, text: &'a str, data: &[DataBlock<'a>]) -> Self {
         let mut function = Self {
             name,
             instructions: Vec::new(),
@@ -58,7 +58,7 @@ impl<'a> Function<'a> {
             obstacle: None,
         };
         function.read_code(text);
-        for block in data_blocks(asm).into_iter().filter(|block| block.plain) {
+        for block in data.iter().filter(|block| block.plain) {
             let targets: Vec<usize> = block
                 .symbols
                 .iter()

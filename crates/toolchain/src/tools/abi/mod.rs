@@ -17,7 +17,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::listing::{FunctionLines, assembly_functions};
+use super::listing::assembly_functions;
+use super::listing::data::{DataBlock, data_blocks};
 
 /// What a function does against the calling convention, or why that can't be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,7 @@ impl fmt::Display for AbiProblem {
 pub fn check_abi(asm: &str, function: &str) -> Vec<AbiProblem> {
     let functions = assembly_functions(asm);
     match functions.iter().find(|found| found.name == function) {
-        Some(found) => check_one(asm, found),
+        Some(found) => check_one(function, found.text(asm), &data_blocks(asm)),
         None => vec![AbiProblem {
             kind: AbiKind::Unchecked,
             function: function.to_owned(),
@@ -102,19 +103,28 @@ pub fn check_abi(asm: &str, function: &str) -> Vec<AbiProblem> {
 /// Checks every function of an assembly file.
 pub fn check_abi_all(asm: &str) -> Vec<AbiProblem> {
     let functions = assembly_functions(asm);
-    functions
-        .iter()
-        .flat_map(|function| check_one(asm, function))
-        .collect()
+    let data = data_blocks(asm);
+    let mut problems = Vec::new();
+    let (mut rest, mut line) = (asm, 0);
+    for mut function in functions {
+        // Files may be large: each text is looked for from the end of the one before.
+        let lines = function.lines.start - line..function.lines.end - line;
+        line = function.lines.end;
+        function.lines = lines;
+        let text = function.text(rest);
+        let end = text.as_ptr() as usize - rest.as_ptr() as usize + text.len();
+        rest = &rest[end..];
+        problems.extend(check_one(&function.name, text, &data));
+    }
+    problems
 }
 
-fn check_one(asm: &str, function: &FunctionLines) -> Vec<AbiProblem> {
-    let text = function.text(asm);
-    let read = flow::Function::read(asm, &function.name, text);
+fn check_one<'a>(name: &'a str, text: &'a str, data: &[DataBlock<'a>]) -> Vec<AbiProblem> {
+    let read = flow::Function::read(name, text, data);
     let found = check::check(&read);
     let problem = |found: check::Placed| AbiProblem {
         kind: found.kind,
-        function: function.name.clone(),
+        function: name.to_owned(),
         line: found.line + 1,
         code: code(text, found.line),
         what: found.what,

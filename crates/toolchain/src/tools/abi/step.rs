@@ -44,7 +44,7 @@ struct Step<'s, 'a> {
 
 impl<'a> Step<'_, 'a> {
     fn run(&mut self) {
-        let place = self.memory_operand().map(|memory| self.address(memory));
+        let place = self.memory_operand().map(|memory| self.place(memory));
         if float::step(self.state, self.instruction, place) {
             if let Some(Operand::Register(part)) = self.instruction.operands.last() {
                 self.state.set(part.register, UNKNOWN, self.at);
@@ -111,7 +111,7 @@ impl<'a> Step<'_, 'a> {
                 .filter(|value| matches!(value, Value::Entry(_)))
                 .unwrap_or(UNKNOWN),
             ("lea", 2) => match source {
-                Operand::Memory(memory) => self.address(*memory),
+                Operand::Memory(memory) => address(self.state, *memory),
                 _ => UNKNOWN,
             },
             ("add", 2) => one.plus(two),
@@ -244,9 +244,13 @@ impl<'a> Step<'_, 'a> {
             })
     }
 
-    /// The address of a place in memory.
-    fn address(&self, memory: Memory<'a>) -> Value<'a> {
-        address(self.state, memory)
+    /// Where an instruction reads or writes. With an index it is some element of an array on the stack, even where the index
+    /// seems known: compilers leave code that would be out of bounds if it were ever reached.
+    fn place(&self, memory: Memory<'a>) -> Value<'a> {
+        match address(self.state, memory) {
+            Value::Stack(..) if memory.index.is_some() => UNKNOWN,
+            address => address,
+        }
     }
 
     fn value(&self, operand: &Operand<'a>, bytes: u32) -> Value<'a> {
@@ -254,7 +258,7 @@ impl<'a> Step<'_, 'a> {
             Operand::Register(part) => self.state.get(part.register).narrowed(part.bytes),
             Operand::Immediate(Some(number), _) => Value::constant(number),
             Operand::Immediate(None, symbol) => Value::Address(symbol),
-            Operand::Memory(memory) => self.state.load(self.address(memory), i64::from(bytes)),
+            Operand::Memory(memory) => self.state.load(self.place(memory), i64::from(bytes)),
             Operand::Other(_) => UNKNOWN,
         }
     }
@@ -266,7 +270,7 @@ impl<'a> Step<'_, 'a> {
                     .set(part.register, value.narrowed(part.bytes), self.at);
             }
             Operand::Register(part) => self.state.set(part.register, UNKNOWN, self.at),
-            Operand::Memory(memory) => self.write(self.address(memory), i64::from(bytes), value),
+            Operand::Memory(memory) => self.write(self.place(memory), i64::from(bytes), value),
             Operand::Immediate(..) | Operand::Other(_) => {}
         }
     }

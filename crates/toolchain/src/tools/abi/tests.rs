@@ -143,9 +143,19 @@ const RIGHT: [&str; 16] = [
      ret",
 ];
 
+/// A vectorized loop behind a check that it is never reached with this index.
+const OUT_OF_BOUNDS: &str = "pushq %rbx
+     subq $32, %rsp
+     movl $1, %ebx
+     xorl %edx, %edx
+     vmovdqu %ymm0, 16(%rsp,%rdx)
+     addq $32, %rsp
+     popq %rbx
+     ret";
+
 #[test]
 fn right_functions_are_clean() {
-    for body in RIGHT {
+    for body in RIGHT.iter().chain([&OUT_OF_BOUNDS]) {
         assert_eq!(problems(body), [], "{body}");
     }
 }

@@ -140,15 +140,13 @@ fn framed(old: &str, code: &str) -> String {
     };
     let (starts, ends) = (has(".cfi_startproc"), has(".cfi_endproc"));
     let mut text = old.lines().next().unwrap_or_default().to_owned() + "\n";
-    if starts {
+    if starts && !code.contains("\t.cfi_startproc") {
         text.push_str("\t.cfi_startproc\n");
     }
     for line in code.lines() {
         let directive = line.trim_start();
         let about_frames = directive.starts_with(".cfi_");
-        let framing =
-            directive.starts_with(".cfi_startproc") || directive.starts_with(".cfi_endproc");
-        if !about_frames || starts && !framing {
+        if !about_frames || starts && !directive.starts_with(".cfi_endproc") {
             text.push_str(line);
             text.push('\n');
         }

@@ -253,3 +253,73 @@ fn excerpts_can_be_given_back() {
         }
     }
 }
+
+const BITS: &str = "#include <stdio.h>
+__attribute__((noinline)) int bits(unsigned n) {
+    switch (n) {
+    case 0: return printf(\"\");
+    case 1: case 2: case 4: case 8: return puts(\"\") == 0 ? 9 : 1;
+    case 3: return 2;
+    case 5: return getchar() ? 2 : 3;
+    }
+    int count = 0;
+    for (; n; n >>= 1) count += n & 1;
+    return count;
+}
+__attribute__((noinline)) int twice(int n) { while (n % 7) n += 2; return n; }
+int main(void) { printf(\"%d %d\\n\", bits(0xf0f1), twice(3)); return 0; }
+";
+
+/// New texts that bring constants, labels that others have, and an intrinsic, in programs that still run.
+#[test]
+fn spliced_programs_run() {
+    let bench = Bench::new();
+    let tools = &bench.toolchain;
+    let units = [Unit::new("bits.c", BITS)];
+    let flags = strings(&["-O1"]);
+    let asm = tools
+        .compile_assembly(&units, "bits.c", &flags)
+        .unwrap()
+        .output;
+    let new = "\t.section .rodata
+.Lnibbles:
+\t.byte 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4
+bits:
+\tpushq %rbx
+\txorl %eax, %eax
+\tleaq .Lnibbles(%rip), %rdx
+.LBB1_1:
+\tmovl %edi, %ebx
+\tandl $15, %ebx
+\tmovzbl (%rdx,%rbx), %ecx
+\taddl %ecx, %eax
+\tshrl $4, %edi
+\tjne .LBB1_1
+\tpopq %rbx
+\tretq
+\t.size bits, .-bits
+";
+    let spliced = splice_assembly(&asm, "bits", new).unwrap();
+    assert!(asm.contains(".LJTI0_0") && !spliced.contains(".LJTI0_0"));
+    assert_eq!(check_abi_all(&spliced), []);
+    let executable = tools
+        .compile(&[Unit::new("bits.s", spliced)], &flags)
+        .unwrap();
+    assert_eq!(bench.stdout(&executable, &[], b""), "9 7\n");
+
+    let ir = tools.front_end(&units, "bits.c", &flags).unwrap().output;
+    let new = "@bits.more = private unnamed_addr constant [2 x i32] [i32 1, i32 0]
+declare i32 @llvm.ctpop.i32(i32)
+define dso_local i32 @bits(i32 %n) {
+  %more = load i32, ptr @bits.more
+  %count = call i32 @llvm.ctpop.i32(i32 %n)
+  %sum = add i32 %count, %more
+  ret i32 %sum
+}
+";
+    let spliced = splice_ir(&ir, "bits", new).unwrap();
+    let executable = tools
+        .compile(&[Unit::new("bits.ll", spliced)], &flags)
+        .unwrap();
+    assert_eq!(bench.stdout(&executable, &[], b""), "10 7\n");
+}
