@@ -137,7 +137,7 @@ const BELOW: Sample = Sample {
     name: "below",
     source: "\
 #include <stdio.h>
-static int values[65536], kept[65536 + 1];
+static int values[1048576], kept[1048576 + 1];
 __attribute__((noinline)) int below(const int *v, int count, int pivot, int *out) {
     int n = 0;
     for (int i = 0; i < count; i++)
@@ -147,7 +147,7 @@ __attribute__((noinline)) int below(const int *v, int count, int pivot, int *out
 }
 int main(void) {
     int rounds, count;
-    if (scanf(\"%d %d\", &rounds, &count) != 2 || rounds < 0 || count < 0 || count > 65536) {
+    if (scanf(\"%d %d\", &rounds, &count) != 2 || rounds < 0 || count < 0 || count > 1048576) {
         puts(\"bad input\");
         return 1;
     }
@@ -170,8 +170,8 @@ int main(void) {
         ("b", "0 0\n"),
         ("c", "3 1000\n"),
         ("d", "9 9\n"),
-        ("e", "200 60000\n"),
-        ("f", "240 50000\n"),
+        ("e", "12 1000000\n"),
+        ("f", "13 900000\n"),
     ],
     decisions: || {
         vec![
