@@ -238,7 +238,7 @@ fn wrong_names_are_refused_before_anything_is_done() {
     };
     assert_eq!(
         error.to_string(),
-        "there is no guide named \"oracle\"; known are thompson, fixed, random"
+        "there is no guide named \"oracle\"; known are thompson, fixed, random, model"
     );
     assert!(setup.archive.runs().unwrap().is_empty());
 }
