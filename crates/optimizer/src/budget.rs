@@ -79,6 +79,17 @@ impl Budget {
         self
     }
 
+    /// Sets the limits that are there.
+    #[must_use]
+    pub fn with_those(self, limits: impl IntoIterator<Item = (Resource, Option<f64>)>) -> Self {
+        let there = limits
+            .into_iter()
+            .filter_map(|(resource, limit)| Some((resource, limit?)));
+        there.fold(self, |budget, (resource, limit)| {
+            budget.with(resource, limit)
+        })
+    }
+
     /// The same without a limit of this resource.
     #[must_use]
     pub fn without(&self, resource: Resource) -> Self {

@@ -103,6 +103,9 @@ impl Node {
 /// timing.
 pub(crate) const SUCCESS: f64 = 1.005;
 
+/// Deeper nodes are indented no further.
+const DEEPEST: usize = 12;
+
 /// All nodes of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tree {
@@ -151,6 +154,12 @@ impl Tree {
             std::iter::successors(self.get(id), |node| self.get(node.parent?)).collect();
         path.reverse();
         path
+    }
+
+    /// A node in a line, indented by its depth.
+    pub fn line(&self, node: &Node) -> String {
+        let depth = self.path(node.id).len().saturating_sub(1);
+        format!("{}{}", "  ".repeat(depth.min(DEEPEST)), node.in_a_line())
     }
 
     /// Nodes that passed the visible tests, the fastest first.

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use whittle_chat::{ChatError, ChatReply, ChatRequest};
 use whittle_toolchain::tools::Toolchain;
 
-use crate::candidate::{Candidate, Level, Recipe, Stage};
+use crate::candidate::{Candidate, Level, Recipe};
 use crate::evidence::insight::Insight;
 use crate::guides::Brief;
 use crate::inputs::Case;
@@ -56,12 +56,8 @@ pub trait Workbench {
     fn brief(&self) -> &Brief;
     /// Names this turn within the run; the same again when an interrupted turn is taken up.
     fn turn(&self) -> u32;
-    /// The candidate at a lower stage, with a recipe that leads on from there; in words what is wrong where it has none.
-    fn lowered(
-        &self,
-        candidate: &Candidate,
-        stage: &Stage,
-    ) -> Result<Result<Candidate, String>, TurnEnded>;
+    /// The node's candidate as it is edited at a level; in words why it has no such form.
+    fn editable(&self, level: Level) -> Result<Result<Candidate, String>, TurnEnded>;
     /// What can be learned of the original's and a candidate's code without running it.
     fn insight(&self) -> Insight<'_>;
     /// How the run's language model is used; `None` without one.
@@ -138,4 +134,10 @@ static REGISTRY: &[AgentEntry] = &[
 /// All agents, in the order in which to show them.
 pub fn registry() -> &'static [AgentEntry] {
     REGISTRY
+}
+
+/// The names of all agents that need no language model.
+pub fn built_in() -> Vec<String> {
+    let entries = REGISTRY.iter().filter(|entry| !entry.needs_model);
+    entries.map(|entry| entry.name.to_owned()).collect()
 }

@@ -78,11 +78,24 @@ fn until<'t>(lines: &mut impl Iterator<Item = &'t str>, end: &str) -> Option<Str
     None
 }
 
-/// The contents of fenced code blocks.
-fn fenced(reply: &str) -> Result<Vec<String>, String> {
-    let mut blocks = Vec::new();
+/// A reply, taken apart.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    /// What stands behind the opening fence of each block, and its content.
+    pub(crate) blocks: Vec<(String, String)>,
+    /// The lines outside the blocks.
+    pub(crate) prose: Vec<String>,
+}
+
+/// The fenced blocks of a reply; an error for the model if one is not closed.
+pub(crate) fn blocks(reply: &str) -> Result<Reply, String> {
+    let mut found = Reply::default();
     let mut lines = reply.lines();
-    while lines.any(|line| line.trim_start().starts_with("```")) {
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.trim_start().strip_prefix("```") else {
+            found.prose.push(line.to_owned());
+            continue;
+        };
         let mut text = String::new();
         loop {
             match lines.next() {
@@ -92,15 +105,17 @@ fn fenced(reply: &str) -> Result<Vec<String>, String> {
                     text.push('\n');
                 }
                 None => {
-                    return Err(
-                        "a fenced code block is not closed: was the reply cut off?".to_owned()
-                    );
+                    return Err("a fenced block is not closed: was the reply cut off?".to_owned());
                 }
             }
         }
-        if !text.trim().is_empty() {
-            blocks.push(text);
-        }
+        found.blocks.push((kind.trim().to_owned(), text));
     }
-    Ok(blocks)
+    Ok(found)
+}
+
+/// The contents of the blocks that are not empty.
+fn fenced(reply: &str) -> Result<Vec<String>, String> {
+    let texts = blocks(reply)?.blocks.into_iter().map(|(_, text)| text);
+    Ok(texts.filter(|text| !text.trim().is_empty()).collect())
 }

@@ -7,6 +7,9 @@ use whittle_toolchain::tools::{HotFunction, Remark, RemarkKind, Toolchain};
 use crate::candidate::{Candidate, Level};
 use crate::evidence::build::Builder;
 
+/// Hot functions that are named in one line.
+const HOT: usize = 6;
+
 /// Looks at candidates of one program.
 #[derive(Clone, Copy)]
 pub struct Insight<'a> {
@@ -36,6 +39,23 @@ impl<'a> Insight<'a> {
             found.sort_by(|a, b| b.share.total_cmp(&a.share));
             found
         })
+    }
+
+    /// The hottest functions with their hottest lines, a line each, at most `most`.
+    pub fn hot_lines(self, most: usize) -> Vec<String> {
+        self.hot_functions()
+            .iter()
+            .take(most)
+            .map(hot_line)
+            .collect()
+    }
+
+    /// The names of the hottest functions with their shares, in one line.
+    pub fn hot_names(self) -> String {
+        let named =
+            |function: &HotFunction| format!("{} {:.0} %", function.name, function.share * 100.0);
+        let hottest = self.hot_functions().iter().take(HOT);
+        hottest.map(named).collect::<Vec<_>>().join(", ")
     }
 
     /// What the passes wanted to do in a function and could not, a line each, at most `most`.
@@ -70,4 +90,23 @@ impl<'a> Insight<'a> {
         let lines: Vec<&str> = view.lines().take(most).collect();
         Some(lines.join("\n"))
     }
+}
+
+fn hot_line(function: &HotFunction) -> String {
+    let lines: Vec<String> = function
+        .hot_lines
+        .iter()
+        .map(|(line, count)| format!("line {line}: {count} times"))
+        .collect();
+    let lines = if lines.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", lines.join(", "))
+    };
+    format!(
+        "{:.1} % {} in {}{lines}",
+        function.share * 100.0,
+        function.name,
+        function.unit
+    )
 }

@@ -4,6 +4,7 @@ use whittle_toolchain::tools::ToolError;
 
 use crate::candidate::{Artifact, Candidate, Level, Stage};
 use crate::evidence::build::{BuildError, Builder, blame};
+use crate::evidence::{Rejection, RejectionKind, Rung};
 
 /// What makes IR fit to read before the middle end: variables in registers instead of in memory.
 const READABLE: &str = "function(sroa,instcombine<no-verify-fixpoint>,simplifycfg)";
@@ -32,6 +33,25 @@ impl Builder<'_> {
                 let built = self.build(candidate)?;
                 Ok(at(candidate.clone(), Level::Assembly, built.assembly))
             }
+        }
+    }
+
+    /// The candidate as it is edited at a level: IR before the middle end where it comes from source.
+    pub(crate) fn editable(
+        &self,
+        candidate: &Candidate,
+        level: Level,
+    ) -> Result<Candidate, BuildError> {
+        let own = candidate.artifact.level;
+        match level {
+            _ if own == level => Ok(candidate.clone()),
+            _ if own > level => Err(BuildError::Rejected(Rejection {
+                rung: Rung::Builds,
+                kind: RejectionKind::Build,
+                reason: format!("{} cannot be taken back to {}", own.name(), level.name()),
+            })),
+            Level::Ir => self.lowered(candidate, &Stage::FrontEnd),
+            _ => self.lowered(candidate, &Stage::BackEnd),
         }
     }
 

@@ -36,6 +36,19 @@ pub enum Rung {
     Proved,
 }
 
+impl Rung {
+    /// Its number, from 0.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Reference => 0,
+            Self::Builds => 1,
+            Self::Tests => 2,
+            Self::HeldOut => 3,
+            Self::Proved => 4,
+        }
+    }
+}
+
 /// Why a candidate fell, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {

@@ -51,13 +51,6 @@ pub enum Action {
         /// The node.
         node: NodeId,
     },
-    /// The node's text at the next level down becomes a node of its own.
-    Lower {
-        /// The node.
-        node: NodeId,
-        /// The pass pipeline on the way to IR; `None` is the node's own.
-        pipeline: Option<String>,
-    },
     /// Optimization remarks, listing statistics and the machine model's view of a node, into the run's log.
     Analyze {
         /// The node.
@@ -88,7 +81,6 @@ impl Action {
             | Self::MiddleEnd { node, .. }
             | Self::BackEnd { node }
             | Self::GoTo { node }
-            | Self::Lower { node, .. }
             | Self::Analyze { node }
             | Self::Test { node, .. }
             | Self::Measure { node } => Some(*node),
@@ -121,7 +113,6 @@ impl Action {
             } => return format!("middle end of{node} through {passes}"),
             Self::BackEnd { .. } => "back end of",
             Self::GoTo { .. } => "go to",
-            Self::Lower { .. } => "lower",
             Self::Analyze { .. } => "analyze",
             Self::Test { .. } => "test",
             Self::Measure { .. } => "measure",
@@ -231,6 +222,14 @@ static REGISTRY: &[GuideEntry] = &[thompson::ENTRY, fixed::ENTRY, random::ENTRY,
 /// All guides, in the order in which to show them.
 pub fn registry() -> &'static [GuideEntry] {
     REGISTRY
+}
+
+/// The guide of a run with or without a language model, unless another is wanted.
+pub fn usual(with_model: bool) -> &'static str {
+    let mut fitting = REGISTRY
+        .iter()
+        .filter(|entry| entry.needs_model == with_model);
+    fitting.next().map_or("", |entry| entry.name)
 }
 
 /// Trees and agents for the guides' tests.

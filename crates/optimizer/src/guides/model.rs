@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use whittle_chat::{ChatReply, ChatRequest, Message, Tool, ToolCall};
 
 use crate::budget::Resource;
+use crate::evidence::insight::Insight;
 use crate::guides::thompson::Thompson;
 use crate::guides::{Action, Ask, Brief, Guide, GuideEntry, GuideError, View};
 use crate::prompts::{self, cut};
@@ -108,11 +109,7 @@ fn complain(messages: &mut Vec<Message>, reply: ChatReply, why: &str) {
 }
 
 fn values<'a>(view: &'a View<'_>) -> Values<'a> {
-    let hot = view.insight.map_or_else(Vec::new, |insight| {
-        let hot = insight.hot_functions().iter().take(6);
-        hot.map(|function| format!("{} ({:.0} %)", function.name, function.share * 100.0))
-            .collect()
-    });
+    let hot = view.insight.map_or_else(String::new, Insight::hot_names);
     let ranked = view.tree.ranked();
     let skip = view.tree.nodes().len().saturating_sub(NODES);
     let shown = |node: &&Node| {
@@ -124,14 +121,14 @@ fn values<'a>(view: &'a View<'_>) -> Values<'a> {
         hot: if hot.is_empty() {
             "not known".to_owned()
         } else {
-            hot.join(", ")
+            hot
         },
         tree: view
             .tree
             .nodes()
             .iter()
             .filter(shown)
-            .map(|node| tree_line(view, node))
+            .map(|node| view.tree.line(node))
             .collect(),
         current: current(view).0,
         best: ranked.first().map_or_else(String::new, |node| {
@@ -150,12 +147,6 @@ fn values<'a>(view: &'a View<'_>) -> Values<'a> {
             })
             .collect(),
     }
-}
-
-/// A node, indented by its depth.
-fn tree_line(view: &View<'_>, node: &Node) -> String {
-    let depth = view.tree.path(node.id).len().saturating_sub(1);
-    format!("{}{}", "  ".repeat(depth.min(12)), node.in_a_line())
 }
 
 /// The node that the last action was about or led to.

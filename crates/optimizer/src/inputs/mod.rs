@@ -193,6 +193,17 @@ impl Default for InputOptions {
     }
 }
 
+impl InputOptions {
+    /// Inputs for a run of this wall time: two minutes leave five seconds for mutations, less time leaves less.
+    pub fn for_run_of(time: Duration) -> Self {
+        let effort = time / 24;
+        Self {
+            effort: effort.clamp(Duration::from_secs(1), Duration::from_secs(30)),
+            ..Self::default()
+        }
+    }
+}
+
 /// How far the collection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatherProgress {

@@ -10,6 +10,7 @@ use whittle_chat::{ChatError, ChatReply, ChatRequest, Message};
 use whittle_toolchain::tools::{Toolchain, Unit};
 
 use crate::agents::level::mark_for;
+use crate::edit::{self, Reply};
 use crate::inputs::command::{Generator, GeneratorError};
 use crate::inputs::explore::Explorer;
 use crate::inputs::gather::Gatherer;
@@ -306,30 +307,15 @@ fn opening(program: &Program, tester: &Tester<'_>, seconds: f64) -> Vec<Message>
 /// Reads a reply; what is wrong with it is said in words for the model.
 fn read(reply: &str) -> Result<Suite, String> {
     let mut suite = Suite::default();
-    let mut lines = reply.lines();
-    while let Some(line) = lines.next() {
-        if let Some(sizes) = line.trim().strip_prefix("SIZES:") {
-            let numbers = sizes
-                .split(|c: char| !c.is_ascii_digit())
-                .filter(|word| !word.is_empty());
-            suite.sizes = numbers.filter_map(|word| word.parse().ok()).collect();
-        }
-        let Some(kind) = line.trim_start().strip_prefix("```") else {
-            continue;
-        };
-        let mut text = String::new();
-        loop {
-            match lines.next() {
-                Some(line) if line.trim_end() == "```" => break,
-                Some(line) => {
-                    text.push_str(line);
-                    text.push('\n');
-                }
-                None => {
-                    return Err("A fenced block is not closed: was the answer cut off?".to_owned());
-                }
-            }
-        }
+    let Reply { blocks, prose } = edit::blocks(reply)?;
+    for sizes in prose
+        .iter()
+        .filter_map(|line| line.trim().strip_prefix("SIZES:"))
+    {
+        let words = sizes.split(|c: char| !c.is_ascii_digit());
+        suite.sizes = words.filter_map(|word| word.parse().ok()).collect();
+    }
+    for (kind, text) in blocks {
         let mut words = kind.split_whitespace().map(str::to_owned);
         match words.next().as_deref() {
             Some("generator" | "c" | "C") => suite.generator = Some(text),

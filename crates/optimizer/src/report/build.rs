@@ -7,7 +7,7 @@ use super::diff;
 use super::names::{self, Named};
 use super::times;
 use super::wire::{self, ClaimKind, Level, Report};
-use super::{Texts, recipe, sentence, words};
+use super::{Texts, recipe, sentence};
 use crate::archive::{ActionRecord, CallRecord, RunId, RunRecord};
 use crate::budget::Resource;
 use crate::candidate;
@@ -264,7 +264,7 @@ fn candidate(node: &Node) -> wire::Candidate {
         recipe: (&node.candidate.recipe).into(),
         outcome: match &node.outcome {
             Outcome::Rejected { rejection } => wire::Outcome::Rejected {
-                rung: words::rung_number(rejection.rung),
+                rung: rejection.rung.number(),
                 kind: wire_name(&rejection.kind),
                 reason: rejection.reason.clone(),
             },
@@ -337,7 +337,7 @@ fn all_evidence(conclusion: &Conclusion) -> Vec<wire::Evidence> {
 fn one_evidence(node: NodeId, evidence: &evidence::Evidence) -> wire::Evidence {
     wire::Evidence {
         candidate: node.0,
-        rung: evidence.rung.map(words::rung_number),
+        rung: evidence.rung.map(evidence::Rung::number),
         visible_tests: evidence.visible_tests as u64,
         held_out_tests: evidence.held_out_tests as u64,
         fuzzed_inputs: evidence.fuzzed_inputs as u64,

@@ -1,18 +1,6 @@
 //! Numbers and results in words, the same in the terminal, in the page and in the run store.
 
-use crate::evidence::Rung;
 use crate::session::{Claim, Conclusion};
-
-/// The number of a rung.
-pub(super) fn rung_number(rung: Rung) -> u8 {
-    match rung {
-        Rung::Reference => 0,
-        Rung::Builds => 1,
-        Rung::Tests => 2,
-        Rung::HeldOut => 3,
-        Rung::Proved => 4,
-    }
-}
 
 /// The result of a run in one sentence.
 pub fn sentence(conclusion: &Conclusion) -> String {
@@ -44,7 +32,7 @@ fn statement(conclusion: &Conclusion, claim: &Claim) -> String {
         .evidence
         .get(&claim.node)
         .and_then(|evidence| evidence.rung)
-        .map(|rung| format!(", right on rung {} of 4", rung_number(rung)))
+        .map(|rung| format!(", right on rung {} of 4", rung.number()))
         .unwrap_or_default();
     format!(
         "{} faster than clang {} ({} interval {}) on {inputs} input{} that nobody had seen{rung}",

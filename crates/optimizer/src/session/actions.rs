@@ -14,9 +14,6 @@ use crate::session::search::Search;
 use crate::session::timing::Timed;
 use crate::tree::{NodeId, Outcome};
 
-/// Hot functions and missed optimizations that an analysis names.
-const HOT: usize = 6;
-
 impl Search<'_> {
     /// Does what the guide asked for.
     pub(crate) fn act(
@@ -33,18 +30,6 @@ impl Search<'_> {
                 self.lower(*node, &Stage::MiddleEnd { pipeline })
             }
             Action::BackEnd { node } => self.lower(*node, &Stage::BackEnd),
-            Action::Lower { node, pipeline } => {
-                let level = self
-                    .tree
-                    .get(*node)
-                    .map(|node| node.candidate.artifact.level);
-                let pipeline = pipeline.clone();
-                let stage = match level {
-                    Some(Level::Source) => Stage::MiddleEnd { pipeline },
-                    _ => Stage::BackEnd,
-                };
-                self.lower(*node, &stage)
-            }
             Action::Analyze { node } => self.analyze(*node),
             Action::Test { node, inputs } => self.test(*node, *inputs),
             Action::Measure { node } => self.measure(*node),
@@ -125,13 +110,7 @@ impl Search<'_> {
         let Some(found) = self.tree.get(node) else {
             return Ok(());
         };
-        let insight = Insight::new(self.builder, &self.hot);
-        let hot: Vec<String> = insight
-            .hot_functions()
-            .iter()
-            .take(HOT)
-            .map(|function| format!("{} {:.0} %", function.name, function.share * 100.0))
-            .collect();
+        let hot = Insight::new(self.builder, &self.hot).hot_names();
         let mut text = match self.builder.build(&found.candidate) {
             Ok(built) => analysis::describe(self.toolchain, &built),
             Err(error) => error.to_string(),
@@ -144,7 +123,7 @@ impl Search<'_> {
             };
         }
         if !hot.is_empty() {
-            text = format!("{text}\nhot functions of the original: {}", hot.join(", "));
+            text = format!("{text}\nhot functions of the original: {hot}");
         }
         self.log(&format!("{node}: {text}"))
     }

@@ -6,7 +6,7 @@ use whittle_toolchain::tools::Toolchain;
 
 use crate::agents::{Proposal, TurnEnded, Workbench};
 use crate::budget::Resource;
-use crate::candidate::{Candidate, Recipe, Stage};
+use crate::candidate::{Candidate, Level, Recipe};
 use crate::evidence::build::BuildError;
 use crate::evidence::insight::Insight;
 use crate::guides::Brief;
@@ -67,12 +67,8 @@ impl Workbench for Bench<'_, '_> {
         self.search.actions.len() as u32
     }
 
-    fn lowered(
-        &self,
-        candidate: &Candidate,
-        stage: &Stage,
-    ) -> Result<Result<Candidate, String>, TurnEnded> {
-        match self.search.builder.lowered(candidate, stage) {
+    fn editable(&self, level: Level) -> Result<Result<Candidate, String>, TurnEnded> {
+        match self.search.builder.editable(&self.node.candidate, level) {
             Ok(candidate) => Ok(Ok(candidate)),
             Err(BuildError::Rejected(rejection)) => Ok(Err(rejection.reason)),
             Err(BuildError::Tool(error)) => Err(ended(error.into())),

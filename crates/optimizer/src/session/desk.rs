@@ -3,8 +3,6 @@
 //! The desk shows texts and takes edits; tests, times, budget and acceptance stay on this side of it, and held-out inputs
 //! are not to be had from it.
 
-use std::fmt::Write as _;
-
 use whittle_toolchain::tools::{assembly_excerpt, ir_excerpt};
 
 use crate::agents::Proposal;
@@ -78,12 +76,8 @@ impl Desk<'_, '_> {
     /// All candidates so far, a line each, indented by depth.
     pub fn tree(&self) -> String {
         let tree = &self.search.tree;
-        let mut text = String::new();
-        for node in tree.nodes() {
-            let depth = tree.path(node.id).len().saturating_sub(1);
-            let _ = writeln!(text, "{}{}", "  ".repeat(depth), node.in_a_line());
-        }
-        text
+        let lines: Vec<String> = tree.nodes().iter().map(|node| tree.line(node)).collect();
+        lines.join("\n")
     }
 
     /// The run's name in the store.
@@ -134,21 +128,7 @@ impl Desk<'_, '_> {
 
     /// Where the original spends its time, by execution counts on visible tests and timing inputs of the search.
     pub fn profile(&self) -> String {
-        let mut text = String::new();
-        for function in self.insight().hot_functions() {
-            let _ = write!(
-                text,
-                "{:.1} % {} in {}",
-                function.share * 100.0,
-                function.name,
-                function.unit
-            );
-            for (line, count) in &function.hot_lines {
-                let _ = write!(text, "; line {line}: {count} times");
-            }
-            text.push('\n');
-        }
-        text
+        self.insight().hot_lines(usize::MAX).join("\n")
     }
 
     /// A candidate at a lower stage becomes a candidate of its own.
@@ -223,17 +203,13 @@ impl Desk<'_, '_> {
             focus: function.map(str::to_owned),
             ..LevelNote::default()
         };
-        let change: String = change
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(120)
-            .collect();
+        let change = edit::one_line(change);
         let proposal = Proposal {
             candidate: Candidate {
                 artifact,
                 recipe: start.recipe,
             },
-            change: if change.trim().is_empty() {
+            change: if change.is_empty() {
                 "an edit".to_owned()
             } else {
                 change
@@ -296,19 +272,7 @@ impl Desk<'_, '_> {
             Ok(node) => &node.candidate,
             Err(declined) => return Ok(Err(declined)),
         };
-        let stage = match (candidate.artifact.level, level) {
-            (own, wanted) if own == wanted => return Ok(Ok(candidate.clone())),
-            (own, wanted) if own > wanted => {
-                return Ok(Err(Declined(format!(
-                    "{node} is {} and cannot be taken back to {}",
-                    own.name(),
-                    wanted.name()
-                ))));
-            }
-            (_, Level::Ir) => Stage::FrontEnd,
-            _ => Stage::BackEnd,
-        };
-        match self.search.builder.lowered(candidate, &stage) {
+        match self.search.builder.editable(candidate, level) {
             Ok(candidate) => Ok(Ok(candidate)),
             Err(BuildError::Rejected(rejection)) => Ok(Err(Declined(rejection.reason))),
             Err(BuildError::Tool(error)) => Err(error.into()),

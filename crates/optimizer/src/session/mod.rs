@@ -10,6 +10,7 @@ mod estimate;
 mod foundations;
 mod interruption;
 mod prepare;
+mod roster;
 mod run;
 mod search;
 #[cfg(test)]

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use whittle_toolchain::measure::Comparison;
 
-use crate::agents::{self, Agent, AgentOptions, Proposal};
-use crate::archive::{ActionRecord, CallRecord, MeasurementRecord, RunId};
+use crate::agents::Proposal;
+use crate::archive::{ActionRecord, MeasurementRecord, RunId};
 use crate::budget::{Budget, Ledger, Resource};
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::Ladder;
 use crate::evidence::reference::Reference;
-use crate::guides::{self, Guide};
 use crate::inputs::{self, GatherProgress, InputOptions, Inputs, Tester};
 use crate::program::Program;
 use crate::report::{self, Report, Texts};
@@ -22,6 +21,7 @@ use crate::session::asking::{Account, Asking};
 use crate::session::conclude::{Examined, Judge};
 use crate::session::foundations::{lay_foundations, machine, reference, training};
 use crate::session::prepare::{Linked, original};
+use crate::session::roster::{build_agents, build_guide, check_model};
 use crate::session::search::Search;
 use crate::session::timing::SearchTimer;
 use crate::session::{
@@ -117,7 +117,7 @@ pub(crate) fn begin(
         inputs: Some(input_options.clone()),
     };
     let id = setup.archive.create_run(&header)?;
-    let stored = Stored::default();
+    let stored = Stored::of_new_run(setup);
     let result = prepare_and_go_on(setup, &id, &header, input_options, stored, steps, observe);
     remember_failure(setup, &id, result)
 }
@@ -142,7 +142,6 @@ fn prepare_and_go_on(
             ControlFlow::Continue(())
         }
     };
-    let mut asking = Asking::new(setup.model.clone(), &stored.calls, setup.stop.clone());
     let mut account = Account {
         archive: &setup.archive,
         run: id,
@@ -151,7 +150,7 @@ fn prepare_and_go_on(
         agent: "testing",
     };
     let mut ask = |request| {
-        let answers = asking.ask(&[request], &mut account)?;
+        let answers = stored.asking.ask(&[request], &mut account)?;
         Ok(answers.and_then(|mut answers| answers.pop()))
     };
     let mut tester = header.options.model.as_ref().and_then(|model| {
@@ -171,7 +170,6 @@ fn prepare_and_go_on(
         tester.as_mut(),
         &mut go_on_gathering,
     )?;
-    stored.calls = setup.archive.load(id)?.calls;
     observe(Event::Inputs(&gathered));
     setup.archive.save_inputs(id, &gathered)?;
     go_on(
@@ -210,7 +208,7 @@ pub fn resume(
         tree: record.tree,
         ledger: record.ledger,
         foundations: record.foundations,
-        calls: record.calls,
+        asking: Asking::new(setup.model.clone(), &record.calls, setup.stop.clone()),
         actions: record.actions,
     };
     let header = &record.header;
@@ -244,16 +242,26 @@ fn remember_failure(
 }
 
 /// What an earlier session of the run left.
-#[derive(Default)]
 struct Stored {
     tree: Tree,
     ledger: Ledger,
     foundations: Option<Foundations>,
-    calls: Vec<CallRecord>,
+    /// With the replies that were paid for.
+    asking: Asking,
     actions: Vec<ActionRecord>,
 }
 
 impl Stored {
+    fn of_new_run(setup: &Setup) -> Self {
+        Self {
+            tree: Tree::default(),
+            ledger: Ledger::default(),
+            foundations: None,
+            asking: Asking::new(setup.model.clone(), &[], setup.stop.clone()),
+            actions: Vec::new(),
+        }
+    }
+
     /// The nodes that an action had made already when the run was killed in the middle of it.
     fn redone(&self) -> VecDeque<NodeId> {
         let next = self.tree.next_id();
@@ -325,7 +333,7 @@ fn go_on(
         observe,
         accounted: Instant::now(),
         redone,
-        asking: Asking::new(setup.model.clone(), &stored.calls, setup.stop.clone()),
+        asking: stored.asking,
         actions: stored.actions,
         told: Vec::new(),
         model: options.model.as_ref(),
@@ -445,70 +453,6 @@ fn conclusion_time(budget: &Budget) -> Duration {
         .map_or(USUAL_CONCLUSION, |limit| {
             Duration::from_secs_f64(limit * CONCLUSION_SHARE).max(LEAST_CONCLUSION)
         })
-}
-
-/// What asks a model needs one, and what counts money needs its price.
-fn check_model(setup: &Setup, options: &RunOptions) -> Result<(), SessionError> {
-    let Some(model) = &setup.model else {
-        let asking = agents::registry()
-            .iter()
-            .filter(|entry| {
-                entry.needs_model && options.agents.iter().any(|name| name == entry.name)
-            })
-            .map(|entry| format!("agent {}", entry.name));
-        let guide = guides::registry()
-            .iter()
-            .filter(|entry| entry.needs_model && entry.name == options.guide)
-            .map(|entry| format!("guide {}", entry.name));
-        return match asking.chain(guide).next() {
-            Some(what) => Err(SessionError::NoModel { what }),
-            None => Ok(()),
-        };
-    };
-    if options.budget.limit(Resource::Dollars).is_some() && model.price().is_none() {
-        return Err(SessionError::UnknownPrice {
-            model: model.name().to_owned(),
-        });
-    }
-    Ok(())
-}
-
-fn build_guide(name: &str) -> Result<Box<dyn Guide>, SessionError> {
-    let names = guides::registry().iter().map(|entry| entry.name);
-    guides::registry()
-        .iter()
-        .find(|entry| entry.name == name)
-        .map(|entry| (entry.build)())
-        .ok_or_else(|| unknown("guide", name, names))
-}
-
-fn build_agents(options: &RunOptions) -> Result<Vec<Box<dyn Agent>>, SessionError> {
-    let names = || agents::registry().iter().map(|entry| entry.name);
-    let agent_options = AgentOptions { host: options.host };
-    options
-        .agents
-        .iter()
-        .map(|name| {
-            agents::registry()
-                .iter()
-                .find(|entry| entry.name == name)
-                .map(|entry| (entry.build)(&agent_options))
-                .ok_or_else(|| unknown("agent", name, names()))
-        })
-        .collect()
-}
-
-fn unknown<'a>(
-    kind: &'static str,
-    name: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> SessionError {
-    let known = known.collect::<Vec<_>>().join(", ");
-    SessionError::Unknown {
-        kind,
-        name: name.to_owned(),
-        known,
-    }
 }
 
 impl Search<'_> {

@@ -85,14 +85,11 @@ fn every_action_does_what_it_says() {
     };
     let (root, ir) = (NodeId::ROOT, NodeId(1));
     let script = vec![
-        Action::Lower {
+        Action::MiddleEnd {
             node: root,
             pipeline: None,
         },
-        Action::Lower {
-            node: ir,
-            pipeline: None,
-        },
+        Action::BackEnd { node: ir },
         Action::Analyze { node: root },
         Action::Test {
             node: ir,

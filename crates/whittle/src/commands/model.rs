@@ -189,11 +189,7 @@ impl ModelArguments {
 
     /// The guide, unless the user named one.
     pub(crate) fn guide(&self) -> &'static str {
-        let with_model = self.model.is_some();
-        let mut fitting = guides::registry()
-            .iter()
-            .filter(|entry| entry.needs_model == with_model);
-        fitting.next().map_or("thompson", |entry| entry.name)
+        guides::usual(self.model.is_some())
     }
 }
 
@@ -201,17 +197,12 @@ impl ModelBudget {
     /// The budget with the limits of these flags.
     pub(crate) fn limit(&self, budget: Budget, paper: Option<[usize; 3]>) -> Budget {
         let calls = self.calls.or(paper.map(|[calls, ..]| calls));
-        [
+        budget.with_those([
             (Resource::AgentCalls, calls.map(|n| n as f64)),
             (Resource::ModelCalls, self.requests.map(|n| n as f64)),
             (Resource::Tokens, self.tokens.map(|n| n as f64)),
             (Resource::Dollars, self.dollars),
-        ]
-        .into_iter()
-        .filter_map(|(resource, limit)| Some((resource, limit?)))
-        .fold(budget, |budget, (resource, limit)| {
-            budget.with(resource, limit)
-        })
+        ])
     }
 }
 

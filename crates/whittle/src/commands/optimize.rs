@@ -1,14 +1,15 @@
 //! `whittle optimize`.
 
+mod stopping;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use indicatif::ProgressBar;
 use whittle_chat::ChatModel;
 use whittle_optimizer::archive::{Archive, RunId};
 use whittle_optimizer::budget::{Budget, Resource};
@@ -25,6 +26,7 @@ use crate::interrupt;
 use crate::options::{positive, unit_interval};
 use crate::progress::{Detail, Progress};
 use crate::workplace::{StoreArguments, ToolArguments};
+use stopping::Stopping;
 
 /// Make a C program faster, with evidence.
 ///
@@ -347,14 +349,11 @@ impl Arguments {
     }
 
     fn input_options(&self) -> InputOptions {
-        // Two minutes leave five seconds for mutations; less time leaves less.
-        let effort = self.budget.time / 24;
         InputOptions {
             tests: self.inputs.tests.clone(),
             generator: self.inputs.generator.clone(),
             seed: self.search.seed,
-            effort: effort.clamp(Duration::from_secs(1), Duration::from_secs(30)),
-            ..InputOptions::default()
+            ..InputOptions::for_run_of(self.budget.time)
         }
     }
 
@@ -378,17 +377,16 @@ impl Arguments {
 
 impl BudgetArguments {
     fn budget(&self) -> Budget {
-        let limits = [
-            (Resource::Runs, self.runs),
-            (Resource::Candidates, self.candidates),
-        ];
-        limits
-            .into_iter()
-            .filter_map(|(resource, limit)| Some((resource, limit?)))
-            .fold(Budget::of_time(self.time), |budget, (resource, limit)| {
-                budget.with(resource, limit as f64)
-            })
+        budget_of(self.time, self.runs, self.candidates)
     }
+}
+
+/// What a run may spend beside what a language model costs.
+pub(super) fn budget_of(time: Duration, runs: Option<usize>, candidates: Option<usize>) -> Budget {
+    Budget::of_time(time).with_those([
+        (Resource::Runs, runs.map(|n| n as f64)),
+        (Resource::Candidates, candidates.map(|n| n as f64)),
+    ])
 }
 
 impl OutputArguments {
@@ -397,38 +395,6 @@ impl OutputArguments {
             (true, _) => Detail::Nothing,
             (false, true) => Detail::Warnings,
             (false, false) => Detail::All,
-        }
-    }
-}
-
-/// What Ctrl-C does.
-struct Stopping {
-    stop: Arc<AtomicBool>,
-    bar: ProgressBar,
-    how_to_resume: String,
-}
-
-impl Stopping {
-    /// The first Ctrl-C ends the search, the second everything.
-    fn listen(&self, resumable: bool) {
-        let (stop, bar) = (self.stop.clone(), self.bar.clone());
-        let stop = move || {
-            stop.store(true, Ordering::SeqCst);
-            bar.suspend(|| {
-                anstream::eprintln!(
-                    "stopping: the best so far is checked and reported; Ctrl-C again ends at once"
-                );
-            });
-        };
-        let farewell = format!("ended; {}", self.what_is_kept(resumable));
-        interrupt::stops(stop, Some(farewell));
-    }
-
-    fn what_is_kept(&self, resumable: bool) -> String {
-        if resumable {
-            format!("what was found is kept: {}", self.how_to_resume)
-        } else {
-            "there is nothing to go on with yet".to_owned()
         }
     }
 }

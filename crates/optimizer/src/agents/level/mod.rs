@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use whittle_chat::{ChatRequest, Finish, Message};
 
 use crate::agents::{Agent, AgentEntry, Proposal, TurnEnded, Workbench};
-use crate::candidate::{Candidate, Level, Stage};
+use crate::candidate::{Candidate, Level};
 use crate::edit::{self, Edit};
 use crate::session::EvidenceScope;
 use crate::tree::{Node, Outcome, Tree};
@@ -41,8 +41,6 @@ pub(super) const ASSEMBLY: AgentEntry = AgentEntry {
 
 /// Most samples and rounds that a guide may ask for.
 const MOST: u32 = 8;
-/// Longest text of a change, in characters.
-const LONGEST_CHANGE: usize = 120;
 
 /// What the agent wants to find again in a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +97,7 @@ impl Agent for LevelAgent {
             return Ok(());
         };
         let brief = bench.brief().clone();
-        let start = match self.start(bench)? {
+        let start = match bench.editable(self.0)? {
             Ok(start) => start,
             Err(why) => return bench.unusable(&format!("turn {}", bench.turn()), &why),
         };
@@ -124,22 +122,6 @@ impl Agent for LevelAgent {
 }
 
 impl LevelAgent {
-    /// The node's candidate at this agent's level.
-    fn start(&self, bench: &dyn Workbench) -> Result<Result<Candidate, String>, TurnEnded> {
-        let candidate = &bench.node().candidate;
-        if candidate.artifact.level == self.0 {
-            return Ok(Ok(candidate.clone()));
-        }
-        let stage = match self.0 {
-            Level::Source => {
-                return Ok(Err("what is lowered cannot be taken back to C".to_owned()));
-            }
-            Level::Ir => Stage::FrontEnd,
-            Level::Assembly => Stage::BackEnd,
-        };
-        bench.lowered(candidate, &stage)
-    }
-
     /// One round of all open samples; whether it was the last.
     fn round(
         &self,
@@ -260,9 +242,8 @@ fn change(reply: &str, shown: &Shown) -> String {
     let said = reply
         .lines()
         .find_map(|line| line.trim().strip_prefix("CHANGE:"))
-        .map(|text| text.chars().filter(|c| !c.is_control()).collect::<String>())
+        .map(edit::one_line)
         .unwrap_or_default();
-    let said: String = said.trim().chars().take(LONGEST_CHANGE).collect();
     match (said.is_empty(), &shown.focus) {
         (false, _) => said,
         (true, Some(function)) => format!("rewrites {function}"),

@@ -15,7 +15,10 @@ fn the_change_is_what_the_model_says_in_one_line() {
     assert_eq!(change("nothing said", &shown(Some("f"))), "rewrites f");
     assert_eq!(change("CHANGE:   \n", &shown(None)), "rewrites the program");
     let long = format!("CHANGE: {}", "é".repeat(500));
-    assert_eq!(change(&long, &shown(None)).chars().count(), LONGEST_CHANGE);
+    assert_eq!(
+        change(&long, &shown(None)).chars().count(),
+        edit::LONGEST_LINE
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Shown {
             flags: start.recipe.front_end.join(" "),
             instructions: brief.instructions.clone().unwrap_or_default(),
             focus: function.to_owned(),
-            hot: hot.iter().take(HOT).map(hot_line).collect(),
+            hot: bench.insight().hot_lines(HOT),
             tried: tried(bench),
             ..Values::default()
         };
@@ -173,25 +173,6 @@ fn focus(start: &Candidate, wanted: Option<&str>, hot: &[HotFunction]) -> Option
         main.or(names.first()).cloned()
     };
     hottest.map(str::to_owned).or_else(fallback)
-}
-
-fn hot_line(function: &HotFunction) -> String {
-    let lines: Vec<String> = function
-        .hot_lines
-        .iter()
-        .map(|(line, count)| format!("line {line}: {count} times"))
-        .collect();
-    let lines = if lines.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", lines.join(", "))
-    };
-    format!(
-        "{:.0} % {} in {}{lines}",
-        function.share * 100.0,
-        function.name,
-        function.unit
-    )
 }
 
 fn units_shown(units: &[Unit]) -> Vec<Unit> {

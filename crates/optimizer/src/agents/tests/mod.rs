@@ -242,13 +242,9 @@ impl Workbench for Bench<'_> {
         1
     }
 
-    fn lowered(
-        &self,
-        candidate: &Candidate,
-        stage: &Stage,
-    ) -> Result<Result<Candidate, String>, TurnEnded> {
-        let lowered = self.builder.lowered(candidate, stage);
-        Ok(lowered.map_err(|error| error.to_string()))
+    fn editable(&self, level: Level) -> Result<Result<Candidate, String>, TurnEnded> {
+        let editable = self.builder.editable(&self.node().candidate, level);
+        Ok(editable.map_err(|error| error.to_string()))
     }
 
     fn insight(&self) -> Insight<'_> {

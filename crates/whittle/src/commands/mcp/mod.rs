@@ -19,13 +19,13 @@ use rmcp::ServiceExt as _;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
 use tokio::sync::Notify;
-use whittle_optimizer::budget::{Budget, Resource};
+use whittle_optimizer::budget::Budget;
 
 use self::open::Place;
 use self::roots::Roots;
 use self::server::Server;
 use crate::cli::Interrupted;
-use crate::commands::optimize::duration;
+use crate::commands::optimize::{budget_of, duration};
 use crate::interrupt;
 use crate::options::{positive, unit_interval};
 use crate::progress::Detail;
@@ -91,16 +91,7 @@ struct Limits {
 impl Limits {
     /// The budget of a run that may last this long.
     fn budget(&self, time: Duration) -> Budget {
-        let limits = [
-            (Resource::Runs, self.runs),
-            (Resource::Candidates, self.candidates),
-        ];
-        limits
-            .into_iter()
-            .filter_map(|(resource, limit)| Some((resource, limit?)))
-            .fold(Budget::of_time(time), |budget, (resource, limit)| {
-                budget.with(resource, limit as f64)
-            })
+        budget_of(time, self.runs, self.candidates)
     }
 }
 

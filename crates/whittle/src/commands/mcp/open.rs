@@ -42,14 +42,13 @@ impl Place {
         let inputs = InputOptions {
             tests: tests.transpose()?,
             seed,
-            effort: (time / 24).clamp(Duration::from_secs(1), Duration::from_secs(30)),
-            ..InputOptions::default()
+            ..InputOptions::for_run_of(time)
         };
         let options = RunOptions {
             seed,
             // Neither has a say as long as the client is there; a run that is resumed without it goes on with them.
-            guide: guide().to_owned(),
-            agents: compilers(),
+            guide: guides::usual(false).to_owned(),
+            agents: agents::built_in(),
             budget: self.limits.budget(time),
             host: false,
             margin: self.limits.margin,
@@ -162,23 +161,6 @@ fn words(what: &str, text: Option<&str>) -> Result<Vec<String>, String> {
         .ok_or_else(|| format!("{what}: a quote is not closed, or nothing follows a backslash"))
 }
 
-/// The guide of a run without a language model.
-fn guide() -> &'static str {
-    let mut guides = guides::registry().iter();
-    guides
-        .find(|entry| !entry.needs_model)
-        .map_or("", |entry| entry.name)
-}
-
-/// All agents that need no language model.
-fn compilers() -> Vec<String> {
-    agents::registry()
-        .iter()
-        .filter(|entry| !entry.needs_model)
-        .map(|entry| entry.name.to_owned())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_run_without_a_model_has_a_guide_and_agents() {
-        assert_eq!(guide(), "thompson");
-        assert!(!compilers().is_empty());
+        assert_eq!(guides::usual(false), "thompson");
+        assert!(!agents::built_in().is_empty());
     }
 }

@@ -267,8 +267,7 @@ impl Arguments {
         let inputs = InputOptions {
             tests: tests.is_dir().then_some(tests),
             seed: self.seed,
-            effort: (self.budget_time / 24).clamp(Duration::from_secs(1), Duration::from_secs(30)),
-            ..InputOptions::default()
+            ..InputOptions::for_run_of(self.budget_time)
         };
         let mut progress = Progress::new(Detail::Warnings);
         let result = session::optimize(&mut setup, program, options, &inputs, &mut |event| {

@@ -104,7 +104,7 @@ impl Outcome {
             proposals.all += 1;
             proposals.wrong +=
                 u32::from(fell || matches!(node.outcome, NodeOutcome::Rejected { .. }));
-            proposals.reached[reached(node).max(rung.map_or(0, number))] += 1;
+            proposals.reached[reached(node).max(rung.map_or(0, Rung::number)) as usize] += 1;
         }
         for agent in ["source", "ir", "assembly"] {
             let unusable = record.ledger.spent_by(agent, Resource::Unusable) as u32;
@@ -129,20 +129,10 @@ fn level(node: &Node) -> String {
 }
 
 /// The rung that a node reached in the search.
-fn reached(node: &Node) -> usize {
+fn reached(node: &Node) -> u8 {
     match &node.outcome {
-        NodeOutcome::Rejected { rejection } => number(rejection.rung).saturating_sub(1),
-        NodeOutcome::Duplicate { .. } => number(Rung::Builds),
-        NodeOutcome::Timed { .. } => number(Rung::Tests),
-    }
-}
-
-fn number(rung: Rung) -> usize {
-    match rung {
-        Rung::Reference => 0,
-        Rung::Builds => 1,
-        Rung::Tests => 2,
-        Rung::HeldOut => 3,
-        Rung::Proved => 4,
+        NodeOutcome::Rejected { rejection } => rejection.rung.number().saturating_sub(1),
+        NodeOutcome::Duplicate { .. } => Rung::Builds.number(),
+        NodeOutcome::Timed { .. } => Rung::Tests.number(),
     }
 }
