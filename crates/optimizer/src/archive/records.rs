@@ -183,7 +183,7 @@ impl Archive {
 }
 
 /// The digest of a record; it holds the record to its place as well as to its content.
-fn seal(run: &RunId, kind: Kind, number: u32, data: &[u8]) -> Digest {
+pub(super) fn seal(run: &RunId, kind: Kind, number: u32, data: &[u8]) -> Digest {
     Digest::of(&[
         run.as_str().as_bytes(),
         kind.name().as_bytes(),

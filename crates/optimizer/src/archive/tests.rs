@@ -154,3 +154,84 @@ fn the_views_for_people_can_be_read() {
         assert_eq!(count, 1, "{view}");
     }
 }
+
+/// The tables of format 1: the kinds of records that there were then, and no view of calls.
+const FORMAT_1: &str = "
+DROP VIEW node;
+DROP VIEW measurement;
+DROP VIEW call;
+ALTER TABLE record RENAME TO new;
+CREATE TABLE record (
+    run    TEXT NOT NULL REFERENCES run (id),
+    kind   TEXT NOT NULL CHECK (kind IN ('header', 'foundations', 'inputs', 'node', 'ledger', 'measurement', 'log',
+                                         'conclusion', 'failure')),
+    number INTEGER NOT NULL CHECK (number >= 0),
+    data   TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (run, kind, number)
+) WITHOUT ROWID;
+CREATE VIEW node AS SELECT run, number FROM record WHERE kind = 'node';
+CREATE VIEW measurement AS SELECT run, number FROM record WHERE kind = 'measurement';
+INSERT INTO record SELECT * FROM new;
+DROP TABLE new;
+UPDATE record SET data = json_remove(data, '$.header.inputs', '$.header.options.model') WHERE kind = 'header';
+PRAGMA user_version = 1;
+";
+
+/// Makes of a store one as format 1 was.
+fn age(archive: &Archive, run: &RunId) {
+    archive.connection.execute_batch(FORMAT_1).unwrap();
+    let header = "SELECT data FROM record WHERE kind = 'header'";
+    let data: String = archive
+        .connection
+        .query_row(header, [], |row| row.get(0))
+        .unwrap();
+    assert!(
+        !data.contains("model") && !data.contains("inputs"),
+        "{data}"
+    );
+    let digest = records::seal(run, Kind::Header, 0, data.as_bytes());
+    archive
+        .connection
+        .execute(
+            "UPDATE record SET digest = ? WHERE kind = 'header'",
+            [digest.as_str()],
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_store_of_format_1_is_taken_over_with_everything_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("runs.sqlite");
+    let mut archive = Archive::open(&path).unwrap();
+    let run = archive.create_run(&header("old")).unwrap();
+    archive.log(&run, "said then").unwrap();
+    archive.save_inputs(&run, &inputs(1_000)).unwrap();
+    let before = archive.load(&run).unwrap();
+    age(&archive, &run);
+    let refused = archive.put(&run, Kind::Action, 0, &"x".to_owned());
+    assert!(refused.is_err(), "format 1 has no actions");
+    drop(archive);
+
+    for _ in 0..2 {
+        let archive = Archive::open(&path).unwrap();
+        assert_eq!(archive.load(&run).unwrap(), before);
+        let format: i64 = archive
+            .connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(format, schema::FORMAT);
+    }
+    let mut archive = Archive::open(&path).unwrap();
+    archive.take_over(&run).unwrap();
+    archive.put(&run, Kind::Action, 0, &"x".to_owned()).unwrap();
+    for view in ["node", "call", "measurement"] {
+        let columns = format!("SELECT count(*) FROM pragma_table_info('{view}')");
+        let columns: i64 = archive
+            .connection
+            .query_row(&columns, [], |row| row.get(0))
+            .unwrap();
+        assert!(columns > 2, "{view} is the old one");
+    }
+}

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use whittle_chat::{ChatReply, ChatRequest, Message, Tool, ToolCall};
 
+use crate::agents;
 use crate::budget::Resource;
 use crate::evidence::insight::Insight;
 use crate::guides::thompson::Thompson;
@@ -193,69 +194,15 @@ fn budget(view: &View<'_>) -> String {
 
 /// The tools: the compiler's parts, the agents of this run, and what looks or goes somewhere.
 fn tools(view: &View<'_>) -> Vec<Tool> {
-    let agents: Vec<&str> = view.agents.iter().map(|agent| agent.name()).collect();
-    let node =
-        || json!({"type": "integer", "description": "the node; the current one if left out"});
-    let tool = |name: &str, description: &str, properties: Value, required: &[&str]| Tool {
-        name: name.to_owned(),
-        description: description.to_owned(),
-        parameters: json!({"type": "object", "properties": properties, "required": required}),
+    let summary = |name: &str| {
+        let entry = agents::registry().iter().find(|entry| entry.name == name);
+        entry.map_or("", |entry| entry.summary)
     };
-    let only_node = || json!({"node": node()});
-    vec![
-        tool(
-            "front_end",
-            "C to LLVM IR before the middle end; later changes still go through it",
-            only_node(),
-            &[],
-        ),
-        tool(
-            "middle_end",
-            "LLVM IR after the middle end, or after the passes that you name (opt's pipeline syntax)",
-            json!({"node": node(), "passes": {"type": "string"}}),
-            &[],
-        ),
-        tool("back_end", "assembly", only_node(), &[]),
-        tool(
-            "optimize",
-            "a turn of an agent: source, ir and assembly are language models that rewrite at that level, passes searches pass \
-             pipelines, flags searches compiler flags",
-            json!({
-                "node": node(),
-                "agent": {"type": "string", "enum": agents},
-                "samples": {"type": "integer", "description": "answers asked for at the same time"},
-                "rounds": {"type": "integer", "description": "rounds with feedback"},
-                "focus": {"type": "string", "description": "the function to look at"},
-                "instructions": {"type": "string", "description": "what to try, in a few sentences"},
-            }),
-            &["agent"],
-        ),
-        tool(
-            "analyze",
-            "missed optimizations, hot functions, statistics and the machine model's view",
-            only_node(),
-            &[],
-        ),
-        tool(
-            "test",
-            "more inputs, made by chance, against the original",
-            json!({"node": node(), "inputs": {"type": "integer"}}),
-            &[],
-        ),
-        tool("measure", "times a node again", only_node(), &[]),
-        tool(
-            "go_to",
-            "makes a node the current one",
-            json!({"node": node()}),
-            &["node"],
-        ),
-        tool(
-            "stop",
-            "ends the search",
-            json!({"reason": {"type": "string"}}),
-            &[],
-        ),
-    ]
+    let agents = view.agents.iter().map(|agent| agent.name());
+    let agents: Vec<Value> = agents
+        .map(|name| json!({"name": name, "summary": summary(name)}))
+        .collect();
+    prompts::guide_tools(&json!({"agents": agents}))
 }
 
 /// The action that a reply asks for, or what is wrong with it, for the model.

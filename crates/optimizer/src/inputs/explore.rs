@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use rand_chacha::ChaCha8Rng;
 use whittle_toolchain::sandbox::End;
-use whittle_toolchain::tools::{Coverage, CoveragePoint, Digest, Executable, ToolError, Toolchain};
+use whittle_toolchain::tools::{
+    Coverage, CoverageGap, CoveragePoint, Digest, Executable, ToolError, Toolchain,
+};
 
 use crate::evidence::parallel::in_order;
 use crate::evidence::reference::{Reference, digest};
@@ -183,13 +185,21 @@ impl<'a> Explorer<'a> {
         &self,
         cases: impl Iterator<Item = &'c Case>,
     ) -> Result<Option<f64>, InputError> {
-        let workloads = cases
-            .map(|case| workload(&case.name, &case.arguments, &case.input))
-            .collect::<Result<Vec<_>, _>>()?;
+        let workloads = cases.map(Case::workload).collect::<Result<Vec<_>, _>>()?;
         let (_, share) = self
             .toolchain
             .coverage_of_all(&self.executable, &workloads)?;
         Ok(share.map(|share| share.regions.share()))
+    }
+
+    /// What none of these inputs reaches; nothing if none of them can tell.
+    pub(crate) fn gaps<'c>(
+        &self,
+        cases: impl Iterator<Item = &'c Case>,
+    ) -> Result<Vec<CoverageGap>, InputError> {
+        let workloads = cases.map(Case::workload).collect::<Result<Vec<_>, _>>()?;
+        let gaps = self.toolchain.coverage_gaps(&self.executable, &workloads)?;
+        Ok(gaps.unwrap_or_default())
     }
 
     /// Those of the inputs that are kept, in their order.

@@ -13,7 +13,7 @@ use crate::inputs::command::Generator;
 use crate::inputs::explore::{Explorer, seed, stop_if};
 use crate::inputs::guesses::guesses;
 use crate::inputs::mutate::{Given, LARGEST_MUTANT, Mutator};
-use crate::inputs::select::{Known, all_visible, given, select};
+use crate::inputs::select::{Known, all_visible, given, hold_out, select};
 use crate::inputs::source::Hints;
 use crate::inputs::testing::Tester;
 use crate::inputs::workload;
@@ -82,6 +82,7 @@ pub(crate) fn gather_asking(
         inputs.coverage = explorer.share(inputs.visible.iter())?;
         return Ok(inputs);
     }
+    hold_out(&mut gatherer.known, options.visible);
     gatherer.explore(program, &mut explorer)?;
     gatherer.refuse_what_needs_files()?;
     gatherer.fill()?;
@@ -158,7 +159,7 @@ impl Gatherer<'_> {
             return Ok(false);
         };
         let seconds = self.reference.quiet_seconds_of(&case);
-        self.known.push(Known { case, seconds });
+        self.known.push(Known::new(case, seconds));
         Ok(true)
     }
 
@@ -214,14 +215,15 @@ impl Gatherer<'_> {
         explorer: &mut Explorer<'_>,
     ) -> Result<(), InputError> {
         let hints = Hints::of(program);
-        let nothing_given = self.known.is_empty();
-        let mut start: Vec<Given> = self.quick().map(given).collect();
-        if nothing_given {
+        let mut start: Vec<Given> = self.seeds().map(given).collect();
+        if start.is_empty() {
             start = guesses(&hints, &mut self.random);
         } else {
             // Whatever the tests are, nothing at all is worth a try.
             start.push(Given::default());
         }
+        let held_out = self.quick().filter(|known| known.held_out);
+        let held_out: Vec<Given> = held_out.map(|known| given(&known.case)).collect();
         let (begin, effort, attempts) =
             (Instant::now(), self.options.effort, self.options.attempts);
         let observer = &mut *self.observer;
@@ -240,6 +242,8 @@ impl Gatherer<'_> {
             &mut self.random,
             &mut observe,
         )?;
+        // After the others: what they reach need not be reached again, but nothing is made of them.
+        explorer.try_all(&held_out, begin + effort * 2, &mut observe)?;
         let cases: Vec<Case> = self.known.iter().map(|known| known.case.clone()).collect();
         let found = explorer.cover(&cases);
         let total = found.len();
@@ -260,16 +264,22 @@ impl Gatherer<'_> {
         Ok(())
     }
 
-    fn quick(&self) -> impl Iterator<Item = &Case> {
+    fn quick(&self) -> impl Iterator<Item = &Known> {
         let is_quick =
             |known: &&Known| known.seconds <= QUICK && known.case.input.len() <= LARGEST_MUTANT;
-        self.known.iter().filter(is_quick).map(|known| &known.case)
+        self.known.iter().filter(is_quick)
+    }
+
+    /// What others are made of.
+    fn seeds(&self) -> impl Iterator<Item = &Case> {
+        let may_be_seen = self.quick().filter(|known| !known.held_out);
+        may_be_seen.map(|known| &known.case)
     }
 
     /// More tests of the shape of those that there are, until there are enough.
     fn fill(&mut self) -> Result<(), InputError> {
         let wanted = self.options.visible + self.options.held_out;
-        let seeds = self.quick().map(|case| seed(&given(case))).collect();
+        let seeds = self.seeds().map(|case| seed(&given(case))).collect();
         let mutator = Mutator::new(seeds, Vec::new());
         let mut outputs: BTreeSet<Digest> = self
             .known
@@ -297,7 +307,8 @@ impl Gatherer<'_> {
 
     /// A program that does not care for its input has no tests but the same over again.
     fn add_blanks(&mut self) -> Result<(), InputError> {
-        let Some(first) = self.known.first().map(|known| given(&known.case)) else {
+        let seen = self.known.iter().find(|known| !known.held_out);
+        let Some(first) = seen.or(self.known.first()).map(|known| given(&known.case)) else {
             return Ok(());
         };
         for (number, blanks) in BLANKS.into_iter().enumerate() {

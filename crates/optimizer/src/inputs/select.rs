@@ -10,7 +10,7 @@ const VISIBLE_SECONDS: f64 = 0.1;
 const VISIBLE_BYTES: usize = 256 << 10;
 /// Held-out tests are run several times for the few best candidates.
 const HELD_OUT_SECONDS: f64 = 1.0;
-/// One in so many of the user's tests is held out, one in so many of those made here is shown.
+/// One in so many of the tests that are given is held out, one in so many of those made here is shown.
 const ONE_IN: usize = 3;
 
 /// An input with what the original does on it, and how long it takes.
@@ -18,11 +18,40 @@ const ONE_IN: usize = 3;
 pub(crate) struct Known {
     pub(crate) case: Case,
     pub(crate) seconds: f64,
+    /// Nobody may see it, and nothing that somebody may see is made from it.
+    pub(crate) held_out: bool,
 }
 
 impl Known {
+    /// Not held out yet.
+    pub(crate) fn new(case: Case, seconds: f64) -> Self {
+        Self {
+            case,
+            seconds,
+            held_out: false,
+        }
+    }
+
     fn may_be_visible(&self) -> bool {
         self.seconds <= VISIBLE_SECONDS && self.case.input.len() <= VISIBLE_BYTES
+    }
+
+    fn is_made_here(&self) -> bool {
+        self.case.origin == Origin::BuiltIn
+    }
+}
+
+/// Decides which of the tests that were given are held out, before others are made of the rest. The first and the last stay
+/// visible: the last is often the largest, from which inputs to time are grown.
+pub(crate) fn hold_out(known: &mut [Known], visible: usize) {
+    let given = known.iter_mut().filter(|known| !known.is_made_here());
+    let mut given: Vec<&mut Known> = given.collect();
+    let is_enough = given.len() >= ONE_IN;
+    let mut shown = 0;
+    for (at, known) in given.iter_mut().enumerate() {
+        let its_turn = is_enough && at % ONE_IN == 1;
+        known.held_out = its_turn || shown >= visible || !known.may_be_visible();
+        shown += usize::from(!known.held_out);
     }
 }
 
@@ -38,7 +67,7 @@ pub(crate) fn given(case: &Case) -> Given {
     (case.arguments.clone(), case.input.clone())
 }
 
-/// Keeps the inputs apart: what is timed is no test, and what agents see is nothing else.
+/// Keeps the inputs apart: what is timed is no test, and what agents see is nothing else. See [`hold_out`].
 pub(crate) fn select(known: Vec<Known>, timing: Timing, options: &InputOptions) -> Inputs {
     let timed: BTreeSet<Given> = timing
         .search
@@ -49,12 +78,10 @@ pub(crate) fn select(known: Vec<Known>, timing: Timing, options: &InputOptions) 
     let tests = known
         .into_iter()
         .filter(|known| known.seconds <= HELD_OUT_SECONDS && !timed.contains(&given(&known.case)));
-    let (users, made): (Vec<Known>, Vec<Known>) =
-        tests.partition(|known| known.case.origin != Origin::BuiltIn);
+    let (made, given): (Vec<Known>, Vec<Known>) = tests.partition(Known::is_made_here);
     let (mut visible, mut held_out) = (Vec::new(), Vec::new());
-    for (at, known) in users.into_iter().enumerate() {
-        let is_held_out = at % ONE_IN == ONE_IN - 1 || !known.may_be_visible();
-        let list = if is_held_out || visible.len() >= options.visible {
+    for known in given {
+        let list = if known.held_out {
             &mut held_out
         } else {
             &mut visible
@@ -132,7 +159,7 @@ mod tests {
             },
             origin,
         };
-        Known { case, seconds }
+        Known::new(case, seconds)
     }
 
     fn names(cases: &[Case]) -> Vec<&str> {
@@ -163,14 +190,15 @@ mod tests {
             held_out: 6,
             ..InputOptions::default()
         };
+        hold_out(&mut all, options.visible);
         let inputs = select(all, timing, &options);
         assert_eq!(
             names(&inputs.visible),
-            ["user-1", "user-2", "user-4", "user-5", "made-1"]
+            ["user-2", "user-3", "user-5", "made-1", "made-4"]
         );
         assert_eq!(
             names(&inputs.held_out),
-            ["user-3", "slow", "made-2", "made-3", "made-4", "made-5"]
+            ["user-1", "user-4", "slow", "made-2", "made-3", "made-5"]
         );
         assert_eq!(names(&inputs.search_timing), ["user-0"]);
         assert_eq!(names(&inputs.final_timing), ["made-0"]);
@@ -186,11 +214,10 @@ mod tests {
         );
         assert_eq!((inputs.visible.len(), inputs.held_out.len()), (1, 1));
         let quick = |i: usize| known("same", &format!("{i}"), 0.001, Origin::User);
-        let inputs = select(
-            vec![quick(0), quick(1)],
-            Timing::default(),
-            &InputOptions::default(),
-        );
+        let mut two = vec![quick(0), quick(1)];
+        hold_out(&mut two, 5);
+        assert!(two.iter().all(|known| !known.held_out));
+        let inputs = select(two, Timing::default(), &InputOptions::default());
         assert_eq!((inputs.visible.len(), inputs.held_out.len()), (1, 1));
         assert_eq!(names(&inputs.visible), ["same"]);
         assert_eq!(names(&inputs.held_out), ["same-2"]);

@@ -1,13 +1,11 @@
 //! The testing agent: a language model writes a generator and literal cases (arXiv 2604.04238).
 //!
 //! What it writes counts for nothing by itself: each input has to be one on which the original is fit to be a reference. It
-//! is told what was dropped, why, and which share of the code is reached, and may answer again.
-
-use std::fmt::Write as _;
+//! is told what was dropped, why, and which parts of the code are not reached, and may answer again.
 
 use serde::Serialize;
 use whittle_chat::{ChatError, ChatReply, ChatRequest, Message};
-use whittle_toolchain::tools::{Toolchain, Unit};
+use whittle_toolchain::tools::{CoverageGap, GapKind, Toolchain, Unit};
 
 use crate::agents::level::mark_for;
 use crate::edit::{self, Reply};
@@ -31,6 +29,8 @@ const FRESH: u64 = 1000;
 /// Longest program text and longest list of complaints in a message, in bytes.
 const LONGEST_TEXT: usize = 48 << 10;
 const LONGEST_FEEDBACK: usize = 3000;
+/// Parts of the program that are named as not reached.
+const MOST_GAPS: usize = 25;
 /// Literal cases that are looked at.
 const MOST_CASES: usize = 40;
 
@@ -59,6 +59,16 @@ struct Values {
     correctness: u32,
     large: u32,
     seconds: f64,
+}
+
+/// What the prompt for another answer refers to.
+#[derive(Serialize)]
+struct Again {
+    said: String,
+    dropped: Vec<String>,
+    usable: usize,
+    share: String,
+    gaps: Vec<String>,
 }
 
 /// What a reply consists of.
@@ -117,7 +127,8 @@ impl Gatherer<'_> {
                 text: reply.text,
                 tool_calls: Vec::new(),
             });
-            let text = self.feedback(said.as_deref(), before, coverage);
+            let gaps = explorer.gaps(self.models())?;
+            let text = self.feedback(said.as_deref(), before, coverage, &gaps, program);
             why = said.unwrap_or_else(|| "it wrote too few usable inputs".to_owned());
             messages.push(Message::User { text });
         }
@@ -236,7 +247,7 @@ impl Gatherer<'_> {
                     list.push(case);
                 } else {
                     let seconds = self.reference.quiet_seconds_of(&case);
-                    self.known.push(Known { case, seconds });
+                    self.known.push(Known::new(case, seconds));
                 }
             }
         }
@@ -244,21 +255,64 @@ impl Gatherer<'_> {
     }
 
     /// What is told before the next answer.
-    fn feedback(&self, said: Option<&str>, before: usize, coverage: f64) -> String {
-        let mut text = String::new();
-        if let Some(said) = said {
-            text = format!("{said}\n");
-        }
-        for dropped in &self.dropped[before.min(self.dropped.len())..] {
-            let _ = writeln!(text, "Dropped: {}: {}", dropped.name, dropped.reason);
-        }
-        format!(
-            "{}{} inputs are usable; together they reach {:.0} % of the program's code. Answer once more, in the same form, with \
-             what is missing: inputs that reach the rest, that stress other cases, and a generator if it was not right.",
-            cut(&text, LONGEST_FEEDBACK),
-            self.models().count(),
-            coverage * 100.0
+    fn feedback(
+        &self,
+        said: Option<&str>,
+        before: usize,
+        coverage: f64,
+        gaps: &[CoverageGap],
+        program: &Program,
+    ) -> String {
+        let dropped = self.dropped.iter().skip(before);
+        let dropped = dropped.map(|dropped| format!("{}: {}", dropped.name, dropped.reason));
+        let gaps = gaps
+            .iter()
+            .take(MOST_GAPS)
+            .map(|gap| in_words(gap, program));
+        prompts::TESTING.part(
+            "again",
+            &Again {
+                said: cut(said.unwrap_or_default(), LONGEST_FEEDBACK),
+                dropped: bounded(dropped),
+                usable: self.models().count(),
+                share: format!("{:.0}", coverage * 100.0),
+                gaps: bounded(gaps),
+            },
         )
+    }
+}
+
+/// The first lines, up to a bound.
+fn bounded(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut left = LONGEST_FEEDBACK;
+    lines
+        .map_while(|line| {
+            left = left.checked_sub(line.len() + 1)?;
+            Some(line)
+        })
+        .collect()
+}
+
+/// What no input has reached, with its text.
+fn in_words(gap: &CoverageGap, program: &Program) -> String {
+    let unit = program
+        .units
+        .iter()
+        .find(|unit| gap.file.ends_with(&unit.name));
+    let line = unit
+        .and_then(|unit| unit.text.lines().nth(gap.start.0 as usize - 1))
+        .unwrap_or_default();
+    let end = if gap.end.0 == gap.start.0 {
+        gap.end.1 as usize - 1
+    } else {
+        line.len()
+    };
+    let text = line.get(gap.start.1 as usize - 1..end).unwrap_or(line);
+    let place = format!("{} line {}", gap.function, gap.start.0);
+    match gap.kind {
+        GapKind::Function => format!("{} is never called", gap.function),
+        GapKind::Code => format!("{place}: `{}` is never run", edit::one_line(text)),
+        GapKind::False => format!("{place}: `{}` is never false", edit::one_line(text)),
     }
 }
 

@@ -153,7 +153,7 @@ impl Gatherer<'_> {
         if seconds > self.options.timing_seconds * 1.6 && limit < LONGEST {
             return Ok(None);
         }
-        Ok(self.judge(raw)?.map(|case| Known { case, seconds }))
+        Ok(self.judge(raw)?.map(|case| Known::new(case, seconds)))
     }
 
     /// Larger inputs of the shape of the tests.
@@ -198,9 +198,14 @@ impl Gatherer<'_> {
         Ok(best)
     }
 
-    /// Tests to grow from: the user's slowest, then those on which the original succeeds and says most.
+    /// Tests to grow from: the user's slowest, then those on which the original succeeds and says most. Held-out ones only where
+    /// there are no others: what a wrong candidate prints on an input of the search is told.
     fn sources(&self) -> Vec<Case> {
-        let mut known: Vec<&Known> = self.known.iter().collect();
+        let (held_out, mut known): (Vec<&Known>, Vec<&Known>) =
+            self.known.iter().partition(|known| known.held_out);
+        if known.is_empty() {
+            known = held_out;
+        }
         known.sort_by(|a, b| {
             let rank = |known: &Known| {
                 let expected = &known.case.expected;
@@ -265,7 +270,7 @@ impl Gatherer<'_> {
             };
             if case.expected.status == status {
                 let seconds = self.time(&case)?;
-                return Ok(Some(Known { case, seconds }));
+                return Ok(Some(Known::new(case, seconds)));
             }
         }
         Ok(None)
@@ -280,10 +285,7 @@ impl Gatherer<'_> {
         };
         let name = format!("built-in-smaller-{}", grown.given.1.len());
         let case = self.judge(&built_in(grown.given.clone(), &name))?;
-        Ok(case.map(|case| Known {
-            case,
-            seconds: grown.seconds,
-        }))
+        Ok(case.map(|case| Known::new(case, grown.seconds)))
     }
 
     /// Shares the inputs out between search and result, and makes others like them where there are too few.

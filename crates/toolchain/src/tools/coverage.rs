@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::call::{self, Call};
+use super::gaps::{CoverageGap, parse_gaps};
 use super::store::Mode;
 use super::{Executable, Tool, ToolError, Toolchain, Unit};
 use crate::measure::Workload;
@@ -126,29 +127,64 @@ impl Toolchain {
         executable: &Executable,
         workloads: &[Workload],
     ) -> Result<(Vec<Option<Coverage>>, Option<CoverageShare>), ToolError> {
+        let raw = self.raw_profiles(executable, workloads)?;
+        let coverages = raw
+            .iter()
+            .map(|raw| raw.clone().map(|raw| self.coverage_of_raw(raw)).transpose())
+            .collect::<Result<_, _>>()?;
+        let share = match self.merged(raw.into_iter().flatten())? {
+            Some(merged) => Some(self.share(executable, merged)?),
+            None => None,
+        };
+        Ok((coverages, share))
+    }
+
+    /// Runs the program on many workloads and says what none of them reached, in the order of the source; `None` if no run
+    /// ended by itself.
+    pub fn coverage_gaps(
+        &self,
+        executable: &Executable,
+        workloads: &[Workload],
+    ) -> Result<Option<Vec<CoverageGap>>, ToolError> {
+        let raw = self.raw_profiles(executable, workloads)?;
+        let Some(merged) = self.merged(raw.into_iter().flatten())? else {
+            return Ok(None);
+        };
+        let json = self.export(executable, merged, &[])?;
+        read(parse_gaps(&json)).map(Some)
+    }
+
+    fn raw_profiles(
+        &self,
+        executable: &Executable,
+        workloads: &[Workload],
+    ) -> Result<Vec<Option<Vec<u8>>>, ToolError> {
+        let raw = |workload| match self.raw_profile(&executable.path, workload) {
+            Ok(raw) => Ok(Some(raw)),
+            Err(ToolError::NoProfile { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        workloads.iter().map(raw).collect()
+    }
+
+    /// `None` of nothing.
+    fn merged(&self, raw: impl Iterator<Item = Vec<u8>>) -> Result<Option<Vec<u8>>, ToolError> {
         let mut merge = Call::new(Tool::LlvmProfdata).args(["merge"]);
-        let mut coverages = Vec::new();
-        for workload in workloads {
-            match self.raw_profile(&executable.path, workload) {
-                Ok(raw) => {
-                    let name = format!("run{}.profraw", coverages.len());
-                    merge = merge.args([name.clone()]).input(name, raw.clone());
-                    coverages.push(Some(self.coverage_of_raw(raw)?));
-                }
-                Err(ToolError::NoProfile { .. }) => coverages.push(None),
-                Err(error) => return Err(error),
-            }
+        let mut count = 0;
+        for raw in raw {
+            let name = format!("run{count}.profraw");
+            merge = merge.args([name.clone()]).input(name, raw);
+            count += 1;
         }
-        if coverages.iter().all(Option::is_none) {
-            return Ok((coverages, None));
+        if count == 0 {
+            return Ok(None);
         }
         let done = self.call(merge.output("-o", "out.profdata", Mode::Data))?;
         let digest = call::only_output(Tool::LlvmProfdata, done.outputs)?;
-        let merged = self
-            .store()
-            .get(&digest)
-            .ok_or_else(|| call::vanished(self.store().root()))?;
-        Ok((coverages, Some(self.share(executable, merged)?)))
+        let merged = self.store().get(&digest);
+        merged
+            .map(Some)
+            .ok_or_else(|| call::vanished(self.store().root()))
     }
 
     fn coverage_of_raw(&self, raw: Vec<u8>) -> Result<Coverage, ToolError> {
@@ -162,24 +198,38 @@ impl Toolchain {
     }
 
     fn share(&self, executable: &Executable, merged: Vec<u8>) -> Result<CoverageShare, ToolError> {
+        read(parse_share(&self.export(
+            executable,
+            merged,
+            &["-summary-only"],
+        )?))
+    }
+
+    /// What `llvm-cov export` says, as JSON.
+    fn export(
+        &self,
+        executable: &Executable,
+        merged: Vec<u8>,
+        options: &[&str],
+    ) -> Result<String, ToolError> {
         let program = self
             .store()
             .get(&executable.digest)
             .ok_or_else(|| call::vanished(&executable.path))?;
         let call = Call::new(Tool::LlvmCov)
-            .args([
-                "export",
-                "-summary-only",
-                "-instr-profile=merged.profdata",
-                "program",
-            ])
+            .args(["export", "-instr-profile=merged.profdata", "program"])
+            .args(options.iter().copied())
             .input("merged.profdata", merged)
             .input("program", program);
-        parse_share(&self.call_unrecorded(call)?).map_err(|what| ToolError::Parse {
-            tool: Tool::LlvmCov,
-            what,
-        })
+        self.call_unrecorded(call)
     }
+}
+
+fn read<T>(parsed: Result<T, String>) -> Result<T, ToolError> {
+    parsed.map_err(|what| ToolError::Parse {
+        tool: Tool::LlvmCov,
+        what,
+    })
 }
 
 /// Reads what `llvm-profdata show --all-functions --counts` prints.

@@ -13,6 +13,7 @@ mod diagnostics;
 mod error;
 mod find;
 mod front_end;
+mod gaps;
 mod hot;
 mod imports;
 mod installer;
@@ -42,6 +43,7 @@ pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, Seen};
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
 pub use find::{Found, Inventory, InventoryLine, Located};
+pub use gaps::{CoverageGap, GapKind};
 pub use hot::HotFunction;
 pub use link::{Executable, Object};
 pub use listing::{

@@ -302,6 +302,46 @@ fn the_papers_mode_takes_what_its_tests_pass() {
 }
 
 #[test]
+fn a_testing_agent_is_told_what_its_inputs_do_not_reach() {
+    let sample = &SAMPLES[1];
+    let scratch = Scratch::new();
+    let script = Script::new(scratch.path("script"))
+        .text("testing/round 1", "```case\nnot numbers\n```\n")
+        .text("testing/round 2", "```case\n2 3\n```\n")
+        .text("testing/round 3", "```case\n3 2\n```\n")
+        .decisions(&[]);
+    let model = script.open();
+    let mut using = model_use(model.name());
+    using.testing = Some(session::TestingUse::default());
+    run(&scratch, sample, model_options(5, using), model).unwrap();
+    let told = |round| {
+        let asked = script.asked(&format!("testing/round {round}"));
+        let messages = asked[0]["messages"].as_array().unwrap();
+        messages.last().unwrap()["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let first = told(2);
+    for part in [
+        "1 inputs are usable",
+        "- largest is never called",
+        "- main line 13: `scanf(\"%d %d\", &rows, &n) != 2` is never false",
+    ] {
+        assert!(first.contains(part), "{part} is not in:\n{first}");
+    }
+    let second = told(3);
+    assert!(
+        second.contains("2 inputs are usable") && !second.contains("never called"),
+        "{second}"
+    );
+    assert!(
+        second.contains("line 21: `return 2;` is never run"),
+        "{second}"
+    );
+}
+
+#[test]
 fn a_testing_agent_that_fails_is_stood_in_for_and_that_is_said() {
     let sample = &SAMPLES[1];
     let scratch = Scratch::new();

@@ -2,7 +2,9 @@
 
 use whittle_toolchain::measure::Workload;
 use whittle_toolchain::sandbox::SealedInput;
-use whittle_toolchain::tools::{Seen, ToolError, Unit, assembly_statistics, normalized_assembly};
+use whittle_toolchain::tools::{
+    GapKind, Seen, ToolError, Unit, assembly_statistics, normalized_assembly,
+};
 
 use super::{Bench, strings, unit};
 
@@ -152,4 +154,44 @@ fn shares_are_of_all_runs_together() {
     assert!(both.branches.covered < both.branches.count);
     let (coverages, none) = share(&["c"]);
     assert!(coverages[0].is_none() && none.is_none());
+}
+
+#[test]
+fn what_no_run_has_reached_is_named() {
+    let bench = Bench::new();
+    let text = "#include <stdio.h>\nstatic int twice(int x) {\n  return 2 * x;\n}\nint main(void) {\n  int c = getchar();\n  if (c == 'a')\n    puts(\"a\");\n  if (c != 'x')\n    putchar('.');\n  else\n    c = twice(c);\n  return c == 7;\n}\n";
+    let program = bench
+        .toolchain
+        .instrumented_for_coverage(&[Unit::new("main.c", text)], &[])
+        .unwrap();
+    let gaps = |inputs: &[&str]| {
+        let workloads: Vec<_> = inputs
+            .iter()
+            .map(|input| workload(input, &[], input))
+            .collect();
+        let gaps = bench.toolchain.coverage_gaps(&program, &workloads);
+        let gaps = gaps.unwrap().unwrap();
+        assert!(
+            gaps.iter().all(|gap| gap.file.ends_with("main.c")),
+            "{gaps:?}"
+        );
+        let shown = gaps
+            .into_iter()
+            .map(|gap| (gap.function, gap.start.0, gap.kind));
+        shown.collect::<Vec<_>>()
+    };
+    let [twice, main] = ["twice", "main"].map(str::to_owned);
+    assert_eq!(
+        gaps(&["b"]),
+        [
+            (twice.clone(), 2, GapKind::Function),
+            (main.clone(), 8, GapKind::Code),
+            (main.clone(), 9, GapKind::False),
+            (main.clone(), 12, GapKind::Code),
+        ]
+    );
+    assert_eq!(gaps(&["a"])[..1], [(twice, 2, GapKind::Function)]);
+    assert_eq!(gaps(&["a", "x"]), []);
+    let none = bench.toolchain.coverage_gaps(&program, &[]).unwrap();
+    assert_eq!(none, None);
 }

@@ -1,5 +1,7 @@
 //! Inputs from files, from a command, and made here.
 
+mod held_out;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
