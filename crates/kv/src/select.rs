@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::Scores;
 use crate::budget::LayerBudget;
+use crate::{Kept, Scores};
 
 /// The `count` positions with the highest scores.
 pub fn top(scores: &[f32], count: usize) -> Vec<u32> {
@@ -56,6 +56,18 @@ pub struct Selector {
 }
 
 impl Selector {
+    /// [`Selector::select`] for each layer, with its scores and its budget.
+    pub fn select_layers<'a>(
+        &self,
+        scores: impl IntoIterator<Item = &'a Scores>,
+        budgets: impl IntoIterator<Item = LayerBudget>,
+    ) -> Kept {
+        let layers = scores.into_iter().zip(budgets);
+        layers
+            .map(|(scores, budget)| self.select(scores, budget))
+            .collect()
+    }
+
     /// Per KV head: the window and the best-scored positions outside it. Window columns are no candidates, and pooling
     /// does not see them.
     pub fn select(&self, scores: &Scores, budget: LayerBudget) -> Vec<Arc<[u32]>> {

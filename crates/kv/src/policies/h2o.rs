@@ -37,11 +37,7 @@ impl Policy for H2o {
             head_adaptive: self.0.head_adaptive,
             pool: 1,
         };
-        Ok(statistics
-            .column_sums()?
-            .into_iter()
-            .map(|scores| selector.select(scores, budget))
-            .collect())
+        Ok(selector.select_layers(statistics.column_sums()?, std::iter::repeat(budget)))
     }
 
     fn tolerates(&self) -> Tolerances {

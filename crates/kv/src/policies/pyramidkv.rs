@@ -38,11 +38,7 @@ impl Policy for PyramidKv {
             head_adaptive: self.0.head_adaptive,
             pool: self.0.pool,
         };
-        let scores = statistics.tail()?.into_iter();
-        Ok(scores
-            .zip(budgets)
-            .map(|(scores, budget)| selector.select(scores, budget))
-            .collect())
+        Ok(selector.select_layers(statistics.tail()?, budgets))
     }
 
     fn tolerates(&self) -> Tolerances {

@@ -35,11 +35,7 @@ impl Policy for SnapKv {
             head_adaptive: self.0.head_adaptive,
             pool: self.0.pool,
         };
-        Ok(statistics
-            .tail()?
-            .into_iter()
-            .map(|scores| selector.select(scores, budget))
-            .collect())
+        Ok(selector.select_layers(statistics.tail()?, std::iter::repeat(budget)))
     }
 
     fn tolerates(&self) -> Tolerances {

@@ -41,11 +41,7 @@ impl Policy for SparsityH2o {
             head_adaptive: self.0.head_adaptive,
             pool: 1,
         };
-        let scores = statistics.column_sums()?.into_iter();
-        Ok(scores
-            .zip(budgets)
-            .map(|(scores, budget)| selector.select(scores, budget))
-            .collect())
+        Ok(selector.select_layers(statistics.column_sums()?, budgets))
     }
 
     fn tolerates(&self) -> Tolerances {

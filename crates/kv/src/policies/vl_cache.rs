@@ -39,11 +39,7 @@ impl Policy for VlCache {
             head_adaptive: self.0.head_adaptive,
             pool: 1,
         };
-        Ok(scores
-            .into_iter()
-            .zip(budgets)
-            .map(|(scores, budget)| selector.select(scores, budget))
-            .collect())
+        Ok(selector.select_layers(scores, budgets))
     }
 
     fn tolerates(&self) -> Tolerances {

@@ -336,7 +336,7 @@ fn a_testing_agent_is_told_what_its_inputs_do_not_reach() {
         "{second}"
     );
     assert!(
-        second.contains("line 21: `return 2;` is never run"),
+        second.contains("line 21: `return 2` is never run"),
         "{second}"
     );
 }
