@@ -14,6 +14,8 @@ use crate::session::SessionError;
 
 /// Longest wait for a reply, retries included.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+/// ... and the share of the time left that it may take.
+const MOST_OF_THE_TIME: f64 = 0.5;
 
 /// What came of asking.
 pub(crate) type Answer = Result<ChatReply, ChatError>;
@@ -139,7 +141,10 @@ impl Asking {
         account: &Account<'_>,
     ) -> Vec<Answer> {
         let seconds = account.ledger.left(account.budget, Resource::Seconds);
-        let limit = seconds.map_or(PATIENCE, |left| PATIENCE.min(Duration::from_secs_f64(left)));
+        // One reply that never comes leaves time for others, and for the agents that ask nobody.
+        let limit = seconds.map_or(PATIENCE, |left| {
+            PATIENCE.min(Duration::from_secs_f64(left * MOST_OF_THE_TIME))
+        });
         let control = Control::new(self.stop.clone(), Some(limit));
         let ask = |request: &ChatRequest| model.complete(request, &control);
         thread::scope(|scope| {

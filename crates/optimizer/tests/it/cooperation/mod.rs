@@ -1,5 +1,6 @@
 //! Compilers and language models together: whole runs on real programs, with models that play scripts.
 
+mod hostile;
 mod programs;
 mod replies;
 mod script;

@@ -11,7 +11,7 @@ use super::{assert_nowhere, model_options, model_use, rejections, run};
 use crate::common::Scratch;
 
 /// What goes back to the model after a reply.
-fn feedback(script: &Script, label: &str) -> String {
+pub(super) fn feedback(script: &Script, label: &str) -> String {
     let asked = script.asked(label);
     let messages = asked[0]["messages"].as_array().unwrap();
     messages.last().unwrap()["text"]
