@@ -87,6 +87,8 @@ fn is_snapshot(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -96,9 +98,21 @@ mod tests {
         assert_eq!(of("gpt-4o"), Some((2.5, 10.0)));
         assert_eq!(of("gpt-4o-2024-08-06"), Some((2.5, 10.0)));
         assert_eq!(of("gpt-4o-mini"), Some((0.15, 0.6)));
-        assert_eq!(of("claude-sonnet-4-20250514"), Some((3.0, 15.0)));
+        assert_eq!(of("gpt-4o-2024-05-13"), Some((5.0, 15.0)));
+        assert_eq!(of("claude-sonnet-4-5-20250929"), Some((3.0, 15.0)));
+        assert_eq!(of("claude-opus-5-5"), Some((4.0, 20.0)));
         assert_eq!(of("gpt-4o-audio-preview"), None);
         assert_eq!(of("gpt-4"), None);
+    }
+
+    #[test]
+    fn every_model_of_the_table_is_there_once_and_costs_something() {
+        let prices = Prices::built_in().unwrap();
+        let names: BTreeSet<&str> = prices.prices.iter().map(|row| row.model.as_str()).collect();
+        assert_eq!(names.len(), prices.prices.len());
+        for row in &prices.prices {
+            assert!(0.0 < row.input && row.input < row.output, "{row:?}");
+        }
     }
 
     #[test]

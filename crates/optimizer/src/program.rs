@@ -103,7 +103,7 @@ impl Program {
     }
 
     /// The flags that say what the program means (`-D`, `-std=`, `-fwrapv` ...), without those that say how hard to
-    /// optimize it and for which processor.
+    /// optimize it and for which processor, and without debug information: its labels would hinder edits of assembly.
     pub fn base_flags(&self) -> Vec<String> {
         let tuning = [
             "-O",
@@ -205,6 +205,20 @@ mod tests {
         assert_eq!(names, ["a.c", "a.h", "b.h", "b.c"]);
         assert_eq!(program.translation_units().count(), 2);
         assert_eq!(program.name, "a");
+    }
+
+    #[test]
+    fn candidates_are_built_without_tuning_and_debug_information() {
+        let flags = "-O2 -g -DN=3 -g3 -ggdb -gdwarf-4 -std=c11 -march=native -fwrapv -gsplit-dwarf";
+        let program = Program {
+            name: "a".to_owned(),
+            units: Vec::new(),
+            flags: flags.split(' ').map(str::to_owned).collect(),
+            link_flags: Vec::new(),
+        };
+        assert_eq!(program.base_flags(), ["-DN=3", "-std=c11", "-fwrapv"]);
+        assert_eq!(program.o3_flags().last().unwrap(), "-O3");
+        assert!(program.has_flags_of_its_own());
     }
 
     #[test]

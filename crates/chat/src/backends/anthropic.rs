@@ -13,7 +13,7 @@ pub(super) const ENTRY: BackendEntry = BackendEntry {
     prefix: "anthropic",
     summary: "a model of Anthropic (key in ANTHROPIC_API_KEY) or, with a URL, of a server that speaks its messages (key, if \
               it wants one, in WHITTLE_ENDPOINT_KEY)",
-    example: "anthropic:claude-sonnet-4-5",
+    example: "anthropic:claude-sonnet-5",
     open,
 };
 

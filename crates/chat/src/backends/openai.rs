@@ -66,10 +66,7 @@ impl Dialect for ChatCompletions {
         if let Some(temperature) = request.temperature {
             body.insert("temperature".into(), json!(temperature));
         }
-        if let Some(seed) = request.seed {
-            // Some servers keep it in 32 bits.
-            body.insert("seed".into(), json!(seed % (1 << 31)));
-        }
+        // No seed: gateways to other providers refuse it.
         if stream {
             body.insert("stream".into(), json!(true));
             body.insert("stream_options".into(), json!({"include_usage": true}));

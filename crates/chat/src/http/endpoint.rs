@@ -153,22 +153,25 @@ impl<D: Dialect> Endpoint<D> {
             body.extend_from_slice(&bytes);
             bounded(body.len())?;
         }
-        let value = parse(&body)?;
-        status::error_in_body(&value)?;
+        self.whole(&parse(&body)?)
+    }
+
+    fn whole(&self, value: &Value) -> Result<Draft, Fault> {
+        status::error_in_body(value)?;
         let mut draft = Draft::default();
-        self.dialect.reply(&value, &mut draft)?;
+        self.dialect.reply(value, &mut draft)?;
         Ok(draft)
     }
 
     async fn read_stream(&self, mut response: Response) -> Result<Draft, Fault> {
         let mut draft = Draft::default();
         let mut events = Events::default();
-        let mut length = 0;
+        let mut body = Vec::new();
         while !draft.complete
             && let Some(bytes) = self.awake(response.chunk()).await?
         {
-            length += bytes.len();
-            bounded(length)?;
+            body.extend_from_slice(&bytes);
+            bounded(body.len())?;
             events.push(&bytes, |data| {
                 if data == b"[DONE]" {
                     draft.complete = true;
@@ -180,13 +183,14 @@ impl<D: Dialect> Endpoint<D> {
             })?;
         }
         if draft.is_whole() {
-            Ok(draft)
-        } else {
-            Err(Fault::Again(
-                "the stream ended before the reply did".to_owned(),
-                None,
-            ))
+            return Ok(draft);
         }
+        // Some servers announce a stream and give the whole reply.
+        if let Ok(value) = serde_json::from_slice(&body) {
+            return self.whole(&value);
+        }
+        let why = "the stream ended before the reply did";
+        Err(Fault::Again(why.to_owned(), None))
     }
 
     fn failure(&self, fault: Fault) -> Failure {

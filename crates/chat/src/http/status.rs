@@ -38,10 +38,9 @@ pub(super) fn error_in_body(value: &Value) -> Result<(), Fault> {
         .get("type")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let code = error
-        .get("code")
-        .and_then(Value::as_u64)
-        .unwrap_or_default();
+    // Some servers give the number as text.
+    let number = |code: &Value| code.as_u64().or_else(|| code.as_str()?.parse().ok());
+    let code = error.get("code").and_then(number).unwrap_or_default();
     let lasting = [
         "invalid_request",
         "authentication",

@@ -102,13 +102,46 @@ fn a_reply_is_the_same_in_every_way() {
         let server = Server::script(vec![answer]);
         let model = open(&server.spec(dialect), &streaming(stream)).unwrap();
         assert_eq!(model.name(), server.spec(dialect));
-        let reply = ask(&*model, &request("Hello")).unwrap();
+        let asked = ChatRequest {
+            seed: Some(7),
+            ..request("Hello")
+        };
+        let reply = ask(&*model, &asked).unwrap();
         assert_eq!(reply, plain("Grüße, 世界"), "{dialect} {stream}");
         let seen = &server.seen()[0];
         assert_eq!(seen.body.get("stream").is_some(), stream);
         assert_eq!(seen.body["model"], "tester");
         assert_eq!(seen.body["max_tokens"], 100);
+        // Gateways to other providers refuse requests that have one.
+        assert_eq!(seen.body.get("seed"), None);
     }
+}
+
+/// As llama.cpp answers when the first token ends within a character.
+#[test]
+fn a_stream_without_its_first_event_is_read_and_its_tokens_estimated() {
+    let events = anthropic_events("one two")[1..].to_vec();
+    let server = Server::script(vec![Answer::Events(events)]);
+    let model = open(&server.spec("anthropic"), &options()).unwrap();
+    let asked = request("?");
+    let reply = ask(&*model, &asked).unwrap();
+    assert_eq!(reply.text, "one two");
+    let expected = Usage {
+        input: asked.estimated_tokens(),
+        output: 7,
+        estimated: true,
+    };
+    assert_eq!(reply.usage, expected);
+}
+
+/// As litellm's proxy ends a stream: the usage beside an empty piece, after the end.
+#[test]
+fn usage_may_come_with_a_last_empty_choice() {
+    let mut events = openai_events("one two");
+    events[4] = json!({"choices": [{"index": 0, "delta": {}}], "usage": {"prompt_tokens": 11, "completion_tokens": 7}}).to_string();
+    let server = Server::script(vec![Answer::Events(events)]);
+    let model = open(&server.spec("openai"), &options()).unwrap();
+    assert_eq!(ask(&*model, &request("?")).unwrap(), plain("one two"));
 }
 
 #[test]

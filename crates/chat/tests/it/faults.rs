@@ -197,13 +197,37 @@ fn errors_in_a_stream_are_errors() {
         "all"
     );
 
-    let events = vec![json!({"error": {"code": 400, "message": "context too long"}}).to_string()];
-    let server = Server::script(vec![Answer::Events(events)]);
+    // litellm's proxy gives the number as text.
+    for code in [json!(400), json!("400")] {
+        let events =
+            vec![json!({"error": {"code": code, "message": "context too long"}}).to_string()];
+        let server = Server::script(vec![Answer::Events(events)]);
+        let error = once(&server.spec("openai"), &options(), "?").unwrap_err();
+        assert!(
+            matches!(&error, ChatError::Rejected { why, .. } if why.contains("context")),
+            "{error:?}"
+        );
+        assert_eq!(server.seen().len(), 1);
+    }
+}
+
+#[test]
+fn a_whole_reply_that_is_announced_as_a_stream_is_read() {
+    let headers = vec![("content-type", "text/event-stream".to_owned())];
+    for (dialect, reply) in [
+        ("openai", openai_reply("one two")),
+        ("anthropic", anthropic_reply("one two")),
+    ] {
+        let answer = Answer::Body(200, headers.clone(), reply.to_string());
+        let server = Server::script(vec![answer]);
+        let reply = once(&server.spec(dialect), &options(), "?").unwrap();
+        assert_eq!(reply.text, "one two");
+        assert_eq!(server.seen().len(), 1);
+    }
+    let error = json!({"error": {"type": "invalid_request_error", "message": "too long"}});
+    let server = Server::script(vec![Answer::Body(200, headers, error.to_string())]);
     let error = once(&server.spec("openai"), &options(), "?").unwrap_err();
-    assert!(
-        matches!(&error, ChatError::Rejected { why, .. } if why.contains("context")),
-        "{error:?}"
-    );
+    assert!(matches!(error, ChatError::Rejected { .. }), "{error:?}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn redirects_do_not_take_a_key_along() {
 fn the_providers_want_a_key() {
     for (spec, variable) in [
         ("openai:gpt-5", "OPENAI_API_KEY"),
-        ("anthropic:claude-sonnet-4-5", "ANTHROPIC_API_KEY"),
+        ("anthropic:claude-sonnet-5", "ANTHROPIC_API_KEY"),
     ] {
         let error = open(spec, &without_keys()).err().unwrap();
         assert!(error.to_string().contains(variable), "{error}");

@@ -16,6 +16,8 @@ use crate::session::SessionError;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// ... and the share of the time left that it may take.
 const MOST_OF_THE_TIME: f64 = 0.5;
+/// Times in a row that a model may give no reply before it is given up; what is asked at the same time counts once.
+const FAILURES: u32 = 3;
 
 /// What came of asking.
 pub(crate) type Answer = Result<ChatReply, ChatError>;
@@ -26,7 +28,9 @@ pub(crate) struct Asking {
     /// Replies by label.
     replies: BTreeMap<String, ChatReply>,
     stop: Arc<AtomicBool>,
-    /// Set once no later call can go better.
+    /// How often in a row there was no reply.
+    failures: u32,
+    /// Set once the model is given up. A resumed run tries it again.
     broken: bool,
 }
 
@@ -54,6 +58,7 @@ impl Asking {
             model,
             replies,
             stop,
+            failures: 0,
             broken: false,
         }
     }
@@ -85,7 +90,9 @@ impl Asking {
         if !open.is_empty() && !self.affordable(&mut open, model.as_ref(), account) {
             return Ok(None);
         }
-        let mut fresh = self.fresh(&model, &open, account).into_iter().zip(open);
+        let fresh = self.fresh(&model, &open, account);
+        let given_up = self.give_up(&fresh);
+        let mut fresh = fresh.into_iter().zip(open);
         let mut answers = Vec::new();
         for known in known {
             if let Some(reply) = known {
@@ -97,7 +104,33 @@ impl Asking {
             };
             answers.push(self.keep(model.as_ref(), request, answer, account)?);
         }
+        if let Some(why) = given_up {
+            let said =
+                format!("the model is not asked any more, and the run goes on without it: {why}");
+            account.archive.log(account.run, &said)?;
+        }
         Ok(Some(answers))
+    }
+
+    /// Counts failures in a row; says why if the model is given up now.
+    fn give_up(&mut self, answers: &[Answer]) -> Option<String> {
+        let errors: Vec<&ChatError> = answers.iter().filter_map(|a| a.as_ref().err()).collect();
+        if errors.len() < answers.len() {
+            self.failures = 0;
+        } else if !answers.is_empty() {
+            self.failures += 1;
+        }
+        let lasting = errors.iter().find(|error| error.is_final());
+        self.broken |= lasting.is_some() || self.failures >= FAILURES;
+        match lasting {
+            // The whole run ends.
+            Some(ChatError::Cancelled) => None,
+            Some(error) => Some(error.to_string()),
+            None if self.broken && !errors.is_empty() => {
+                Some(format!("it gave no reply {FAILURES} times in a row"))
+            }
+            None => None,
+        }
     }
 
     /// Cuts replies to what is left of the budget; `false` if that is not enough for anything.
@@ -195,7 +228,6 @@ impl Asking {
                 Ok(Ok(reply))
             }
             Err(error) => {
-                self.broken |= error.is_final();
                 account.archive.save_ledger(account.run, account.ledger)?;
                 let said = format!("{}: {error}", request.label);
                 account.archive.log(account.run, &said)?;

@@ -44,7 +44,7 @@ Examples:
   whittle optimize main.c table.c --tests tests --ldflags -lm --budget-time 10m
   whittle optimize prog.c --gen './generate.sh' --cflags '-O2 -DNDEBUG' --portable
   whittle optimize prog.c --json > report.json
-  whittle optimize prog.c --model anthropic:claude-sonnet-4-5 --budget-usd 2 --dry-run
+  whittle optimize prog.c --model anthropic:claude-sonnet-5 --budget-usd 2 --dry-run
   whittle optimize prog.c --model openai:qwen3-coder@http://localhost:8000/v1 --budget-time 20m
   whittle optimize --resume")]
 pub(crate) struct Arguments {

@@ -1,6 +1,8 @@
 //! Compilers and language models together: whole runs on real programs, with models that play scripts.
 
+mod failing;
 mod hostile;
+mod own_engine;
 mod programs;
 mod replies;
 mod script;
@@ -437,39 +439,5 @@ fn assert_nowhere(scratch: &Scratch, secret: &str) {
     assert!(
         !String::from_utf8_lossy(&store).contains(secret),
         "{secret} is in the run store"
-    );
-}
-
-#[test]
-fn our_own_engine_may_talk_rubbish_and_the_run_goes_on_without_it() {
-    let sample = &SAMPLES[0];
-    let scratch = Scratch::new();
-    let checkpoint = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../testdata/golden/models/llama"
-    );
-    let model = open(&format!("local:{checkpoint}"));
-    let mut using = model_use(model.name());
-    using.max_tokens = 64;
-    using.testing = Some(session::TestingUse::default());
-    let mut options = model_options(20, using);
-    options.guide = "thompson".to_owned();
-    options.agents = vec!["flags".to_owned(), "source".to_owned()];
-    options.budget = options.budget.with(Resource::Candidates, 3.0);
-    let (finished, record) = run(&scratch, sample, options, model).unwrap();
-    assert!(record.conclusion.is_some());
-    let agents: Vec<&str> = record
-        .tree
-        .nodes()
-        .iter()
-        .map(|node| node.agent.as_str())
-        .collect();
-    assert!(agents.contains(&"flags"), "{agents:?}");
-    assert!(!agents.contains(&"source"), "{agents:?}");
-    // Its long prompts were compressed, and the report says by how much.
-    let kept = finished.report.calls[0].compressed.as_ref().unwrap();
-    assert!(
-        kept.tokens > 1000 && kept.kept_bytes < kept.bytes,
-        "{kept:?}"
     );
 }

@@ -25,13 +25,13 @@ pub struct AssemblyStatistics {
 
 /// Counts what is in a listing.
 pub fn assembly_statistics(asm: &str) -> AssemblyStatistics {
-    let mark = comment_mark(asm);
+    let marks = comment_marks(asm);
     let mut statistics = AssemblyStatistics {
         functions: assembly_functions(asm).len(),
         ..Default::default()
     };
     for line in asm.lines() {
-        let code = without_comment(line, mark);
+        let code = without_comment(line, marks);
         let comment = &line[code.len()..];
         statistics.spills += usize::from(comment.contains("Spill"));
         statistics.reloads += usize::from(comment.contains("Reload"));
@@ -48,10 +48,10 @@ pub fn assembly_statistics(asm: &str) -> AssemblyStatistics {
 /// Assembly without comments and blank lines: two listings with this in common assemble to the same
 /// bytes. The comments of `clang -S` and `llc` differ, as they name blocks.
 pub fn normalized_assembly(asm: &str) -> String {
-    let mark = comment_mark(asm);
+    let marks = comment_marks(asm);
     let mut normalized = String::with_capacity(asm.len());
     for line in asm.lines() {
-        let code = without_comment(line, mark).trim_end();
+        let code = without_comment(line, marks).trim_end();
         if !code.is_empty() {
             normalized.push_str(code);
             normalized.push('\n');
@@ -62,12 +62,12 @@ pub fn normalized_assembly(asm: &str) -> String {
 
 /// The functions in their order, each from its label to its `.size`.
 pub fn assembly_functions(asm: &str) -> Vec<FunctionLines> {
-    let mark = comment_mark(asm);
+    let marks = comment_marks(asm);
     let mut announced: Vec<&str> = Vec::new();
     let mut functions: Vec<FunctionLines> = Vec::new();
     let mut open = false;
     for (number, line) in asm.lines().enumerate() {
-        let code = without_comment(line, mark).trim();
+        let code = without_comment(line, marks).trim();
         if let Some(name) = type_directive(code) {
             announced.push(name);
         } else if let Some(label) = code.strip_suffix(':') {
@@ -96,16 +96,19 @@ fn type_directive(code: &str) -> Option<&str> {
     matches!(kind.trim(), "@function" | "%function" | "STT_FUNC").then_some(name.trim())
 }
 
-/// `//` on `AArch64`, where `#` marks a constant; else `#`.
-fn comment_mark(asm: &str) -> &'static str {
-    let is_aarch64 = asm
-        .lines()
-        .any(|line| line.trim_start().starts_with("//") || line.contains("\t// "));
-    if is_aarch64 { "//" } else { "#" }
+/// What begins a comment: `//` on `AArch64`, where `#` marks a constant; `#` as well on x86-64.
+fn comment_marks(asm: &str) -> &'static [&'static str] {
+    let is_x86 = asm.lines().any(|line| {
+        let code = without_comment(line, &["//"]).trim_start();
+        let names_register = !code.starts_with('.') && code.contains('%');
+        code.starts_with('#') || names_register
+    });
+    let is_aarch64 = !is_x86 && asm.lines().any(|line| line.contains("//"));
+    if is_aarch64 { &["//"] } else { &["#", "//"] }
 }
 
 /// The line up to a comment; a mark within quotes begins none.
-fn without_comment<'a>(line: &'a str, mark: &str) -> &'a str {
+fn without_comment<'a>(line: &'a str, marks: &[&str]) -> &'a str {
     let mut quoted = false;
     let mut escaped = false;
     for (at, c) in line.char_indices() {
@@ -115,7 +118,7 @@ fn without_comment<'a>(line: &'a str, mark: &str) -> &'a str {
             escaped = true;
         } else if c == '"' {
             quoted = !quoted;
-        } else if !quoted && line[at..].starts_with(mark) {
+        } else if !quoted && marks.iter().any(|mark| line[at..].starts_with(mark)) {
             return &line[..at];
         }
     }
@@ -247,6 +250,29 @@ table:
     }
 
     #[test]
+    fn slashes_do_not_make_it_aarch64() {
+        let asm = LISTING
+            .replace(
+                "\tpushq",
+                "\t#APP\n\tnop\t// as inline assembly may say\n\t#NO_APP\n\tpushq",
+            )
+            .replace("\t.asciz\t", "\t.asciz\t\"\t// text\"\n\t.asciz\t");
+        let names: Vec<String> = assembly_functions(&asm)
+            .into_iter()
+            .map(|function| function.name)
+            .collect();
+        assert_eq!(names, ["main", "f"]);
+        let expected = normalized_assembly(LISTING)
+            .replace("\tpushq", "\tnop\n\tpushq")
+            .replace("\t.asciz\t", "\t.asciz\t\"\t// text\"\n\t.asciz\t");
+        assert_eq!(normalized_assembly(&asm), expected);
+        let plain =
+            "\t.type\tf,@function\nf:\n\tmovl\t%edi, %eax\t// it\n\tretq\t# it\n\t.size\tf, .-f\n";
+        assert_eq!(assembly_functions(plain).len(), 1);
+        assert!(!normalized_assembly(plain).contains("it"));
+    }
+
+    #[test]
     fn aarch64_constants_are_no_comments() {
         let asm = "// %bb.0:\n\tadd\tx0, x0, #1   // one\n\tfadd\tv0.4s, v0.4s, v1.4s\n\tb.ne\t.L1\n\tbl\tf\n";
         assert!(normalized_assembly(asm).starts_with("\tadd\tx0, x0, #1\n"));
@@ -271,7 +297,7 @@ table:
         fn normalizing_twice_changes_nothing(text in "([\"#\\\\\\n\\t/ ]|\\PC){0,60}") {
             let once = normalized_assembly(&text);
             // A listing that has lost its only `//` reads `#` as a comment.
-            prop_assume!(comment_mark(&once) == comment_mark(&text));
+            prop_assume!(comment_marks(&once) == comment_marks(&text));
             prop_assert_eq!(normalized_assembly(&once), once);
         }
     }

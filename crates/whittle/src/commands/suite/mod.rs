@@ -43,7 +43,7 @@ use outcome::Outcome;
 #[command(after_help = "\
 Examples:
   whittle suite programs --modes builtin,random --budget-time 1m
-  whittle suite a.c b.c --model anthropic:claude-sonnet-4-5 --modes default,paper,source,ir,asm --budget-calls 10 --budget-usd 5")]
+  whittle suite a.c b.c --model anthropic:claude-sonnet-5 --modes default,paper,source,ir,asm --budget-calls 10 --budget-usd 5")]
 pub(crate) struct Arguments {
     /// C files, each a program, or folders of them; tests in a folder NAME.tests beside NAME.c are used
     #[arg(value_name = "FILE", required = true)]
