@@ -31,7 +31,7 @@ fn a_model_that_always_fails_is_given_up_and_a_resumed_run_tries_it_again() {
     };
     let mut setup = scratch.setup();
     setup.model = Some(script.open());
-    let mut options = model_options(60, model_use(&script.spec()));
+    let mut options = model_options(120, model_use(&script.spec()));
     options.agents = vec!["flags".to_owned(), "source".to_owned()];
     options.budget = options.budget.with(Resource::Candidates, 8.0);
     // Killed when it goes on without the model.

@@ -88,25 +88,24 @@ fn below_source_no_reply_reaches_beyond_its_function() {
         let told = feedback(&script, &format!("{agent}/sample 1/round 2"));
         assert!(told.contains("not applied"), "{agent}: {told}");
     }
-    let outcomes: Vec<_> = record.tree.nodes()[1..]
-        .iter()
-        .map(|node| format!("{:?}", node.outcome))
-        .collect();
-    assert!(
-        outcomes
-            .iter()
-            .all(|outcome| outcome.starts_with("Rejected")),
-        "{outcomes:?}"
-    );
-    assert!(
-        outcomes.iter().any(|outcome| outcome.contains("system")),
-        "{outcomes:?}"
-    );
-    let unusable = ["ir", "assembly"]
-        .map(|agent| record.ledger.spent_by(agent, Resource::Unusable))
-        .iter()
-        .sum::<f64>();
-    assert_eq!(unusable + outcomes.len() as f64, 6.0, "{outcomes:?}");
+    for (action, reasons) in [
+        (0, ["neither", "`@system` is not allowed", "`module asm"]),
+        (
+            1,
+            [
+                "neither",
+                "`.incbin` is not allowed",
+                "`system` is not known",
+            ],
+        ),
+    ] {
+        let result = record.actions[action].result.as_deref().unwrap_or_default();
+        for (line, reason) in result.lines().zip(reasons) {
+            assert!(line.contains(reason), "{reason} is not in {line}");
+        }
+        assert_eq!(result.lines().count(), 3, "{result}");
+    }
+    assert_eq!(record.tree.nodes().len(), 1);
     assert_eq!(record.conclusion.unwrap().winner, NodeId::ROOT);
     assert_nowhere(&scratch, "root:x:0:0");
 }
