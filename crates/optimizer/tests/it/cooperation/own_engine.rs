@@ -12,6 +12,9 @@ use super::script::open;
 use super::{model_options, model_use, run};
 use crate::common::Scratch;
 
+/// Rubbish has no end of its own.
+const LONGEST_REPLY: u32 = 32;
+
 /// The tiny checkpoint with room for long prompts: positions are computed, so that it needs no other weights.
 fn roomy(scratch: &Scratch) -> PathBuf {
     let golden = concat!(
@@ -31,7 +34,8 @@ fn roomy(scratch: &Scratch) -> PathBuf {
     folder
 }
 
-/// The engine is asked for everything. So that every agent has a turn, some of its decisions are taken to be others.
+/// The engine is asked for everything, briefly. So that every agent has a turn, some of its decisions are taken to be
+/// others.
 struct Steered(Arc<dyn ChatModel>);
 
 impl ChatModel for Steered {
@@ -40,7 +44,9 @@ impl ChatModel for Steered {
     }
 
     fn complete(&self, request: &ChatRequest, control: &Control) -> Result<ChatReply, ChatError> {
-        let mut reply = self.0.complete(request, control)?;
+        let mut short = request.clone();
+        short.max_tokens = LONGEST_REPLY;
+        let mut reply = self.0.complete(&short, control)?;
         let optimize = |agent: &str| ("optimize", json!({"node": 0, "agent": agent}));
         let (name, arguments) = match request.label.as_str() {
             "decision 2/try 1" => optimize("source"),
@@ -69,10 +75,9 @@ fn our_own_engine_takes_part_in_everything_and_its_rubbish_is_used_nowhere() {
     let scratch = Scratch::new();
     let engine = open(&format!("local:{}", roomy(&scratch).display()));
     let mut using = model_use(engine.name());
-    using.max_tokens = 48;
-    using.rounds = 1;
+    using.rounds = 2;
     using.testing = Some(session::TestingUse::default());
-    let mut options = model_options(120, using);
+    let mut options = model_options(90, using);
     options.agents.push("flags".to_owned());
     let (finished, record) = run(&scratch, sample, options, Arc::new(Steered(engine))).unwrap();
 
