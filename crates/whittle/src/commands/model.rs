@@ -7,13 +7,14 @@ use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use whittle_chat::{ChatModel, OpenOptions, ToolStyle};
+use whittle_engine::PolicyChoice;
 use whittle_optimizer::agents::{self, AgentOptions};
 use whittle_optimizer::budget::{Budget, Resource};
 use whittle_optimizer::candidate::Level;
 use whittle_optimizer::guides;
 use whittle_optimizer::session::{EvidenceScope, ModelUse, TestingUse};
 
-use crate::options::positive;
+use crate::options::{policy_parser, positive, unit_interval};
 
 /// Rounds of feedback and samples, unless the user says otherwise: feedback beats wider sampling in the paper.
 const ROUNDS: usize = 4;
@@ -58,6 +59,15 @@ pub(crate) struct ModelArguments {
     /// How the model is told of tools
     #[arg(long, value_name = "HOW", default_value = "auto")]
     model_tools: Tools,
+    /// How the KV cache of a local: model is compressed after a prompt is read [default: vl-cache]
+    #[arg(long, value_name = "NAME", value_parser = policy_parser(), hide_possible_values = true)]
+    policy: Option<String>,
+    /// Fraction of a prompt's KV cache to keep [default: 0.25, or more where less than 95 % of the attention would stay]
+    #[arg(long, value_name = "ALPHA", value_parser = unit_interval::<f64>)]
+    kv_budget: Option<f64>,
+    /// Share of the attention that has to stay, whatever the fraction
+    #[arg(long, value_name = "MASS", value_parser = unit_interval::<f64>)]
+    min_mass: Option<f64>,
     /// Wait for whole replies instead of streaming them
     #[arg(long)]
     no_stream: bool,
@@ -134,10 +144,25 @@ impl ModelArguments {
             stream: !self.no_stream,
             concurrent: self.model_parallel,
             per_minute: self.model_per_minute.map(|n| n as u32),
+            compression: self.compression(),
             prices: self.prices.clone(),
             ..OpenOptions::default()
         };
         Ok(Arc::from(whittle_chat::open(spec, &options)?))
+    }
+
+    /// What is kept of the KV cache of a model in this process.
+    fn compression(&self) -> PolicyChoice {
+        let mut choice = OpenOptions::default().compression;
+        if let Some(name) = &self.policy {
+            choice.name.clone_from(name);
+        }
+        if let Some(budget) = self.kv_budget {
+            choice.options.alpha = budget;
+            choice.options.min_mass = None;
+        }
+        choice.options.min_mass = self.min_mass.or(choice.options.min_mass);
+        choice
     }
 
     /// How the run uses the model.
@@ -234,5 +259,40 @@ fn money(text: &str) -> Result<f64, String> {
     match text.trim_start_matches('$').parse::<f64>() {
         Ok(amount) if amount > 0.0 && amount.is_finite() => Ok(amount),
         _ => Err("not an amount of money, as in 2 or 0.50".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        model: ModelArguments,
+        #[command(flatten)]
+        budget: ModelBudget,
+    }
+
+    #[test]
+    fn a_budget_for_the_cache_is_kept_unless_some_attention_has_to_stay() {
+        let chosen = |arguments: &[&str]| {
+            let arguments = std::iter::once("whittle").chain(arguments.iter().copied());
+            let flags = Flags::parse_from(arguments);
+            assert!(flags.budget.calls.is_none());
+            let choice = flags.model.compression();
+            (choice.name, choice.options.alpha, choice.options.min_mass)
+        };
+        let name = || "vl-cache".to_owned();
+        assert_eq!(chosen(&[]), (name(), 0.25, Some(0.95)));
+        assert_eq!(chosen(&["--kv-budget", "0.1"]), (name(), 0.1, None));
+        let both = ["--kv-budget", "0.1", "--min-mass", "0.9"];
+        assert_eq!(chosen(&both), (name(), 0.1, Some(0.9)));
+        assert_eq!(
+            chosen(&["--policy", "full"]),
+            ("full".to_owned(), 0.25, Some(0.95))
+        );
     }
 }
