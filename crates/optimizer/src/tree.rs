@@ -41,6 +41,10 @@ pub struct Node {
     pub candidate: Candidate,
     /// What came of it.
     pub outcome: Outcome,
+    /// Extensions of the instruction set that its code needs and the program does not, by name. A recipe for this host has
+    /// none of them listed: it may use whatever this host has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
     /// Seconds from the start of the run's search, over all its sessions.
     pub at_s: f64,
 }
@@ -85,9 +89,18 @@ impl Node {
                 format!("rejected: {}", first.chars().take(200).collect::<String>())
             }
             Outcome::Duplicate { of } => format!("same machine code as {of}"),
+            Outcome::Timed { speedup, .. } if !self.extensions.is_empty() => {
+                format!("{speedup:.3} times, needs {}", self.extensions.join(", "))
+            }
             Outcome::Timed { speedup, .. } => format!("{speedup:.3} times"),
         };
         format!("{} ({level}{by}): {}: {outcome}", self.id, self.change)
+    }
+
+    /// Whether it is for this host only, by its recipe or by the instructions in its code; else it runs wherever the program
+    /// runs.
+    pub fn is_for_host(&self) -> bool {
+        self.candidate.recipe.host || !self.extensions.is_empty()
     }
 
     /// The speed-up seen in the search, if it came that far.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whittle_toolchain::measure::Workload;
 use whittle_toolchain::tools::{
-    DEBUG_LINES, Digest, Executable, Object, Profile, Remark, ToolError, Toolchain, Unit,
-    normalized_assembly,
+    DEBUG_LINES, Digest, Executable, Extension, Object, Profile, Remark, ToolError, Toolchain,
+    Unit, normalized_assembly,
 };
 
 use crate::candidate::{Artifact, Candidate, Level, Recipe};
@@ -65,6 +65,8 @@ pub(crate) struct Builder<'a> {
     profile: OnceCell<Profile>,
     /// What the original imports, and its special instructions.
     allowed: OnceCell<(BTreeSet<String>, BTreeMap<String, usize>)>,
+    /// The extensions of the instruction set that the program asks for or needs itself.
+    pub(super) extensions: OnceCell<BTreeSet<Extension>>,
 }
 
 impl<'a> Builder<'a> {
@@ -95,6 +97,7 @@ impl<'a> Builder<'a> {
             training,
             profile: OnceCell::new(),
             allowed: OnceCell::new(),
+            extensions: OnceCell::new(),
         }
     }
 

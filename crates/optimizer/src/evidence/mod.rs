@@ -10,6 +10,7 @@ pub mod insight;
 pub(crate) mod ladder;
 mod lowering;
 pub(crate) mod parallel;
+pub(crate) mod portable;
 pub mod reference;
 pub(crate) mod runner;
 mod second_compiler;
@@ -26,7 +27,8 @@ pub use ladder::CheckError;
 pub enum Rung {
     /// 0: the original is fit to be a reference.
     Reference,
-    /// 1: it builds, the IR verifies, and it imports nothing new that could cheat.
+    /// 1: it builds, the IR verifies, and it imports nothing new that could cheat; without code for this host, it also needs
+    /// no processor that the original does not need.
     Builds,
     /// 2: same output and exit status as the original on every visible test.
     Tests,
@@ -68,7 +70,8 @@ pub enum RejectionKind {
     Build,
     /// Assembly that breaks the calling convention.
     Convention,
-    /// It imports a function, or contains an instruction, that could cheat and that the original does not have.
+    /// It imports a function, or contains an instruction, that the original does not have: one that could cheat, or one that
+    /// not every processor has where code for this host is not wanted.
     NewImport,
     /// Another output or exit status.
     Output,

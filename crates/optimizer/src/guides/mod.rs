@@ -314,6 +314,7 @@ pub(crate) mod testing {
                     speedup,
                     seconds: Vec::new(),
                 },
+                extensions: Vec::new(),
                 at_s: 0.0,
             });
         }

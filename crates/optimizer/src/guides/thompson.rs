@@ -83,7 +83,7 @@ fn open_nodes(tree: &Tree) -> Vec<(&Node, f64)> {
         let kind = ranked
             .iter()
             .copied()
-            .filter(|node| node.candidate.recipe.host == host);
+            .filter(|node| node.is_for_host() == host);
         let best = kind.clone().next().and_then(Node::speedup).unwrap_or(1.0);
         nodes.extend(kind.take(NODES).map(|node| (node, best)));
         let root = tree.get(NodeId::ROOT).filter(|_| !host);

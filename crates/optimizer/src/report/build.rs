@@ -276,6 +276,7 @@ fn candidate(node: &Node) -> wire::Candidate {
                 seconds: seconds.clone(),
             },
         },
+        extensions: node.extensions.clone(),
         at_s: node.at_s,
     }
 }
@@ -368,13 +369,15 @@ fn passed_over(conclusion: &Conclusion) -> Vec<wire::PassedOver> {
 fn winner(tree: &Tree, conclusion: &Conclusion) -> Option<wire::Winner> {
     let node = tree.get(conclusion.winner)?;
     let original = tree.get(NodeId::ROOT)?;
+    let mut recipe_changes = recipe::changes(&original.candidate, &node.candidate);
+    recipe_changes.extend(recipe::needed(&node.extensions));
     Some(wire::Winner {
         candidate: node.id.0,
         path: tree.path(node.id).iter().map(|node| node.id.0).collect(),
         level: level(node.candidate.artifact.level),
         files: files("winner", &node.candidate.artifact.units),
         recipe: (&node.candidate.recipe).into(),
-        recipe_changes: recipe::changes(&original.candidate, &node.candidate),
+        recipe_changes,
         rebuild: "sh rebuild.sh".to_owned(),
     })
 }

@@ -61,6 +61,7 @@ fn node(id: u32, candidate: Candidate) -> Node {
             speedup: 1.0,
             seconds: Vec::new(),
         },
+        extensions: Vec::new(),
         at_s: 0.0,
     }
 }

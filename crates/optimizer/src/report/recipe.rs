@@ -41,6 +41,12 @@ pub(super) fn changes(original: &Candidate, candidate: &Candidate) -> Vec<String
     words
 }
 
+/// What a candidate's code needs of a processor beyond the program, if anything.
+pub(super) fn needed(extensions: &[String]) -> Option<String> {
+    let needed = || format!("needs a processor with {}", extensions.join(", "));
+    (!extensions.is_empty()).then(needed)
+}
+
 /// "middle end: adds -a -b, drops -c".
 fn flags(step: &str, old: &[String], new: &[String]) -> Option<String> {
     let missing_in = |list: &[String], other: &[String]| -> Vec<String> {

@@ -9,6 +9,7 @@ use whittle_toolchain::tools::{Found, Tool, Unit};
 
 use super::Texts;
 use super::names::plain;
+use super::recipe;
 use super::wire::{Level, Report, Winner};
 
 /// The execution profile, where the winner's recipe uses one.
@@ -92,6 +93,16 @@ fn head(report: &Report, winner: &Winner, found: &Found) -> String {
     if winner.recipe.host {
         head.push_str(
             "# The code is for the instruction set of the machine that this runs on: elsewhere it is other code.\n",
+        );
+    }
+    let extensions = report
+        .candidate(winner.candidate)
+        .map(|found| &found.extensions);
+    if let Some(needed) = extensions.and_then(|extensions| recipe::needed(extensions)) {
+        let _ = writeln!(
+            head,
+            "# The code {}: elsewhere it does not run.",
+            one_line(&needed)
         );
     }
     // Writing to a string cannot fail.

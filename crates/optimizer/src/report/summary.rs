@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::recipe;
 use super::wire::{Claim, ClaimKind, Evidence, Outcome, Report, Verdict};
 use super::words;
 
@@ -28,6 +29,12 @@ pub fn summary(report: &Report) -> String {
         for (index, step) in path.enumerate() {
             let name = if index == 0 { "changed" } else { "" };
             row(name, format!("#{} {}", step.id, step.change));
+        }
+        let extensions = report
+            .candidate(winner.candidate)
+            .map(|found| &found.extensions);
+        if let Some(needed) = extensions.and_then(|extensions| recipe::needed(extensions)) {
+            row("machine", needed);
         }
         if let Some(evidence) = report.evidence_of(winner.candidate) {
             row("evidence", ladder(evidence));

@@ -162,6 +162,10 @@ impl Judge<'_> {
         self.builder
             .check_imports(linked.plain())
             .map_err(CheckError::from)?;
+        if !node.is_for_host() {
+            let demands = self.builder.demands(&node.candidate, &linked.built)?;
+            demands.refuse().map_err(CheckError::from)?;
+        }
         evidence.rung = Some(Rung::Builds);
         evidence.visible_tests = self.ladder.visible_tests(linked.plain())?;
         evidence.rung = Some(Rung::Tests);
@@ -302,7 +306,7 @@ fn finalists(tree: &Tree, host: bool) -> Vec<&Node> {
     let mut finalists: Vec<&Node> = Vec::new();
     for node in tree.ranked() {
         let gained = node.speedup().is_some_and(|speedup| speedup >= LEAST_GAIN);
-        if node.id == NodeId::ROOT || node.candidate.recipe.host != host || !gained {
+        if node.id == NodeId::ROOT || node.is_for_host() != host || !gained {
             continue;
         }
         let simplest = simplest_form(tree, node);
@@ -321,7 +325,7 @@ fn simplest_form<'t>(tree: &'t Tree, node: &'t Node) -> &'t Node {
     tree.path(node.id)
         .into_iter()
         .filter(|ancestor| ancestor.id != NodeId::ROOT)
-        .filter(|ancestor| ancestor.candidate.recipe.host == node.candidate.recipe.host)
+        .filter(|ancestor| ancestor.is_for_host() == node.is_for_host())
         .find(|ancestor| gain(ancestor) >= NEARLY_ALL * gain(node))
         .unwrap_or(node)
 }

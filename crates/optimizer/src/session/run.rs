@@ -336,15 +336,14 @@ fn go_on(
         asking: stored.asking,
         actions: stored.actions,
         told: Vec::new(),
+        host: options.host,
         model: options.model.as_ref(),
         hot: OnceCell::new(),
     };
     search.plant_root(&baseline)?;
     (search.observe)(Event::Stage("searches"));
     (steps.search)(&mut search)?;
-    let Search {
-        tree, mut ledger, ..
-    } = search;
+    let (tree, mut ledger) = (search.tree, search.ledger);
     let interrupted = setup.stop.load(Ordering::Relaxed);
 
     let start = Instant::now();
@@ -476,6 +475,7 @@ impl Search<'_> {
                 speedup: 1.0,
                 seconds: timed.seconds,
             },
+            extensions: Vec::new(),
             at_s: 0.0,
         };
         self.archive.add_node(&self.run, &node)?;

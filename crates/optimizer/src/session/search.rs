@@ -55,6 +55,8 @@ pub(crate) struct Search<'a> {
     /// What the action under way has to say, beside its nodes.
     pub(crate) told: Vec<String>,
     pub(crate) asking: Asking,
+    /// Whether code that not every machine can run is wanted.
+    pub(crate) host: bool,
     /// How the run uses its model.
     pub(crate) model: Option<&'a ModelUse>,
     /// The hot functions of the original, once somebody wanted to know.
@@ -226,9 +228,10 @@ impl Search<'_> {
             return Ok(id);
         }
         self.spend(agent, Resource::Candidates, 1.0)?;
-        let outcome = match self.judge(parent, &proposal.candidate, agent, same_code_welcome) {
-            Ok(outcome) => outcome,
-            Err(CheckError::Rejected(rejection)) => Outcome::Rejected { rejection },
+        let judged = self.judge(parent, &proposal.candidate, agent, same_code_welcome);
+        let (outcome, extensions) = match judged {
+            Ok(judged) => judged,
+            Err(CheckError::Rejected(rejection)) => (Outcome::Rejected { rejection }, Vec::new()),
             Err(CheckError::Cancelled) => return Err(SessionError::Cancelled),
             Err(error) => return Err(error.into()),
         };
@@ -241,6 +244,7 @@ impl Search<'_> {
             note: proposal.note,
             candidate: proposal.candidate,
             outcome,
+            extensions,
             at_s: self.ledger.spent(Resource::Seconds),
         };
         let id = node.id;
@@ -264,21 +268,22 @@ impl Search<'_> {
         None
     }
 
-    /// Rungs 1 and 2 and the search's timing.
+    /// Rungs 1 and 2 and the search's timing: what came of it, and the extensions of the instruction set that it needs beyond
+    /// the program.
     fn judge(
         &mut self,
         parent: &Node,
         candidate: &Candidate,
         agent: &str,
         same_code_welcome: bool,
-    ) -> Result<Outcome, CheckError> {
+    ) -> Result<(Outcome, Vec<String>), CheckError> {
         if let Some(twin) = self
             .tree
             .nodes()
             .iter()
             .find(|node| node.candidate == *candidate)
         {
-            return Ok(Outcome::Duplicate { of: twin.id });
+            return Ok((Outcome::Duplicate { of: twin.id }, Vec::new()));
         }
         let built = self.builder.build(candidate)?;
         // Code that is linked in another way is another program.
@@ -286,15 +291,20 @@ impl Search<'_> {
             && twin.candidate.recipe.link == candidate.recipe.link
             && !same_code_welcome
         {
-            return Ok(Outcome::Duplicate { of: twin.id });
+            return Ok((Outcome::Duplicate { of: twin.id }, Vec::new()));
         }
         self.check_convention(parent, candidate)?;
+        let demands = self.builder.demands(candidate, &built)?;
+        if !self.host {
+            demands.refuse()?;
+        }
         let timed = self.time(candidate, &built, agent)?;
-        Ok(Outcome::Timed {
+        let outcome = Outcome::Timed {
             code: built.code,
             speedup: timed.speedup,
             seconds: timed.seconds,
-        })
+        };
+        Ok((outcome, demands.extensions))
     }
 
     /// Assembly that somebody wrote has to keep to the calling convention wherever what it was made from did.

@@ -14,6 +14,7 @@ use super::recipes::{self, Experience, Note};
 use super::*;
 use crate::candidate::Artifact;
 use crate::evidence::build::{BuildError, Builder};
+use crate::evidence::portable::Demands;
 use crate::tree::Outcome;
 
 const PROGRAM: &str = r#"
@@ -148,6 +149,7 @@ impl<'a> Bench<'a> {
             note: proposal.note,
             candidate: proposal.candidate,
             outcome,
+            extensions: Vec::new(),
             at_s: 0.0,
         });
         id
@@ -164,10 +166,15 @@ impl<'a> Bench<'a> {
             return timed(candidate.digest());
         }
         match self.builder.build(candidate) {
-            Ok(built) => match self.tree.with_code(&built.code) {
-                Some(twin) => Outcome::Duplicate { of: twin.id },
-                None => timed(built.code),
-            },
+            Ok(built) => {
+                // What built-in agents propose without this host's instruction set is portable.
+                let demands = self.builder.demands(candidate, &built).unwrap();
+                assert_eq!(demands, Demands::default(), "{}", proposal.change);
+                match self.tree.with_code(&built.code) {
+                    Some(twin) => Outcome::Duplicate { of: twin.id },
+                    None => timed(built.code),
+                }
+            }
             Err(BuildError::Rejected(rejection)) => {
                 let refused = format!("{}: {}", proposal.change, rejection.reason);
                 self.refused.push(refused);

@@ -343,6 +343,9 @@ pub struct Candidate {
     pub recipe: Recipe,
     /// What came of it.
     pub outcome: Outcome,
+    /// Extensions of the instruction set that its code needs and the program does not: with any it is for this host only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
     /// Seconds from the start of the search.
     pub at_s: f64,
 }

@@ -76,6 +76,10 @@ const CHEATS: &[(&str, Fate)] = &[
         "symlinks_out_of_the_scratch_folder",
         Falls(Rung::Builds, NewImport),
     ),
+    (
+        "hides_instructions_of_newer_processors",
+        Falls(Rung::Builds, NewImport),
+    ),
 ];
 
 fn folder() -> PathBuf {

@@ -3,6 +3,7 @@
 mod failing;
 mod hostile;
 mod own_engine;
+mod portable;
 mod programs;
 mod replies;
 mod script;

@@ -170,6 +170,7 @@ fn tree(candidates: u32) -> Tree {
         note: serde_json::Value::Null,
         candidate: original(),
         outcome: timed(0, 1.0),
+        extensions: Vec::new(),
         at_s: 0.0,
     }];
     let mut best = NodeId::ROOT;
@@ -218,6 +219,7 @@ fn tree(candidates: u32) -> Tree {
             note: serde_json::json!({ "edit": id }),
             candidate,
             outcome,
+            extensions: Vec::new(),
             at_s: (f64::from(id) * 178.0 / f64::from(candidates) * 1e3).round() / 1e3,
         };
         if node.speedup() > nodes[best.0 as usize].speedup() && id + 2 < candidates {

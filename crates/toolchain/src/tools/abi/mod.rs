@@ -132,6 +132,11 @@ fn check_one<'a>(name: &'a str, text: &'a str, data: &[DataBlock<'a>]) -> Vec<Ab
     found.into_iter().map(problem).collect()
 }
 
+/// Whether an instruction can't be one of x86-64 in AT&T syntax.
+pub(super) fn is_foreign(code: &str, mnemonic: &str, operands: &str) -> bool {
+    instruction::Instruction::read(0, code, mnemonic, operands).is_foreign()
+}
+
 fn code(text: &str, line: usize) -> String {
     let line = text.lines().nth(line).unwrap_or_default();
     let code = super::listing::statements::without_comment(line);

@@ -35,7 +35,7 @@ const FLAGS: [&[&str]; 16] = [
 ];
 
 /// Programs of the repository, with the headers beside them.
-fn programs() -> Vec<Vec<Unit>> {
+pub(super) fn programs() -> Vec<Vec<Unit>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut folders = vec![root.join("examples/programs"), root.join("testdata")];
     folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));

@@ -5,6 +5,7 @@ mod abi;
 mod alive;
 mod analysis;
 mod compilers;
+mod extensions;
 mod hot;
 mod imports;
 mod machine;

@@ -54,6 +54,9 @@ pub(super) fn text(node: &Node, record: &RunRecord, report: &Report) -> String {
             fact("rejected", &rejection.reason);
         }
     }
+    if !node.extensions.is_empty() {
+        fact("needs", &node.extensions.join(", "));
+    }
     for passed in report
         .passed_over
         .iter()
