@@ -84,6 +84,7 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
         header: RunHeader {
             program: program.clone(),
             inputs: None,
+            tests: None,
             options: RunOptions {
                 seed: 1,
                 guide: String::new(),
