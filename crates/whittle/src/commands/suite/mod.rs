@@ -64,13 +64,6 @@ pub(crate) struct Arguments {
     /// What to compare [default: builtin, and with --model also default, paper, source, ir and asm]
     #[arg(long, value_name = "MODES", value_delimiter = ',')]
     modes: Vec<Mode>,
-    /// Wall time for each run, as in 90s, 2m or 1h30m; preparation comes on top
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration, help_heading = "Budget of a run")]
-    budget_time: Duration,
-    #[command(flatten)]
-    budget: ModelBudget,
-    #[command(flatten)]
-    model: ModelArguments,
     /// Flags that you build all programs with; -O3 is what is compared with
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true, value_parser = words, default_value = "",
           hide_default_value = true)]
@@ -94,6 +87,13 @@ pub(crate) struct Arguments {
     /// Write the tables as Markdown
     #[arg(long, conflicts_with = "json")]
     markdown: bool,
+    /// Wall time for each run, as in 90s, 2m or 1h30m; preparation comes on top
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration, help_heading = "Budget")]
+    budget_time: Duration,
+    #[command(flatten)]
+    budget: ModelBudget,
+    #[command(flatten)]
+    model: ModelArguments,
     #[command(flatten)]
     tools: ToolArguments,
 }
