@@ -329,7 +329,6 @@ fn go_on(
         setup.archive.save_foundations(id, &found)?;
         found
     };
-    let noise = foundations.noise.half_width;
 
     let timer = SearchTimer::new(
         toolchain.sandbox(),
@@ -363,10 +362,7 @@ fn go_on(
     search.plant_root(&baseline)?;
     (search.observe)(Event::Stage("searches"));
     (steps.search)(&mut search)?;
-    // Without jobs nothing can be checked: the run stays open.
-    if toolchain.sandbox().is_cancelled() {
-        return Err(SessionError::Cancelled);
-    }
+    search.check_that_jobs_run()?;
     let Search {
         tree, mut ledger, ..
     } = search;
@@ -383,7 +379,7 @@ fn go_on(
         inputs,
         baseline: &baseline,
         margin: options.margin,
-        noise,
+        noise: foundations.noise.half_width,
         tolerance: options.fp_tolerance,
         seed: options.seed,
         scope: options.evidence(),
@@ -482,6 +478,14 @@ fn conclusion_time(budget: &Budget) -> Duration {
 }
 
 impl Search<'_> {
+    /// Without jobs nothing can be checked: the run stays open.
+    fn check_that_jobs_run(&self) -> Result<(), SessionError> {
+        if self.toolchain.sandbox().is_cancelled() {
+            return Err(SessionError::Cancelled);
+        }
+        Ok(())
+    }
+
     /// The original becomes node 0 of a new run.
     fn plant_root(&mut self, baseline: &Linked) -> Result<(), SessionError> {
         if self.tree.get(NodeId::ROOT).is_some() {
