@@ -169,6 +169,17 @@ impl Recording {
 pub(crate) struct Appender {
     path: std::path::PathBuf,
     file: File,
+    /// Length of what is written.
+    length: u64,
+    /// Lines that could not be written yet.
+    pending: Vec<u8>,
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        // The last chance.
+        let _ = self.flush();
+    }
 }
 
 impl Appender {
@@ -184,7 +195,12 @@ impl Appender {
         file.read_to_end(&mut text).map_err(fail)?;
         let path = path.to_owned();
         if text.is_empty() {
-            let mut begun = Self { path, file };
+            let mut begun = Self {
+                path,
+                file,
+                length: 0,
+                pending: Vec::new(),
+            };
             let model = model.to_owned();
             begun.line(&Header {
                 version: VERSION,
@@ -202,21 +218,92 @@ impl Appender {
         }
         file.set_len(old.length).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
-        Ok(Self { path, file })
+        Ok(Self {
+            path,
+            file,
+            length: old.length,
+            pending: Vec::new(),
+        })
     }
 
-    /// Appends an entry; it is on the disk when this returns.
+    /// Appends an entry; it is on the disk when this returns. If it cannot be written, it is kept for [`Self::flush`].
     pub(crate) fn append(&mut self, entry: &Entry) -> Result<(), ChatError> {
         self.line(entry)
     }
 
-    fn line(&mut self, value: &impl Serialize) -> Result<(), ChatError> {
-        let mut line = serde_json::to_vec(value).map_err(|error| wrong(&self.path, &error))?;
-        line.push(b'\n');
+    /// Writes what could not be written before.
+    pub(crate) fn flush(&mut self) -> Result<(), ChatError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
         let written = self
             .file
-            .write_all(&line)
+            .write_all(&self.pending)
             .and_then(|()| self.file.sync_data());
-        written.map_err(|error| wrong(&self.path, &error))
+        match written {
+            Ok(()) => {
+                self.length += self.pending.len() as u64;
+                self.pending.clear();
+                Ok(())
+            }
+            Err(error) => {
+                // A part of a line would spoil the next; should this fail, too, the next try writes over it.
+                let _ = self.file.set_len(self.length);
+                let _ = self.file.seek(SeekFrom::Start(self.length));
+                Err(wrong(&self.path, &error))
+            }
+        }
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> Result<(), ChatError> {
+        let line = serde_json::to_vec(value).map_err(|error| wrong(&self.path, &error))?;
+        self.pending.extend(line);
+        self.pending.push(b'\n');
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str) -> Entry {
+        Entry {
+            digest: text.to_owned(),
+            request: ChatRequest {
+                label: text.to_owned(),
+                messages: Vec::new(),
+                tools: Vec::new(),
+                max_tokens: 1,
+                temperature: None,
+                seed: None,
+            },
+            outcome: Outcome::Error(RecordedError::Rejected {
+                why: text.to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_kept_and_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls.jsonl");
+        let mut appender = Appender::open(&path, "a model", None).unwrap();
+        appender.append(&entry("a")).unwrap();
+        let mut writable = std::mem::replace(&mut appender.file, File::open(&path).unwrap());
+        let error = appender.append(&entry("b")).unwrap_err();
+        assert!(error.to_string().contains("calls.jsonl"), "{error}");
+        assert!(appender.flush().is_err());
+        // As a disk that was full leaves it: with a part of the line.
+        writable.write_all(b"{\"dig").unwrap();
+        appender.file = writable;
+        appender
+            .file
+            .seek(SeekFrom::Start(appender.length))
+            .unwrap();
+        appender.append(&entry("c")).unwrap();
+        let read = Recording::read(&path).unwrap();
+        let digests: Vec<_> = read.entries.iter().map(|entry| &*entry.digest).collect();
+        assert_eq!(digests, ["a", "b", "c"]);
     }
 }

@@ -62,12 +62,13 @@ fn of_session(error: &SessionError) -> u8 {
         SessionError::Check(error) => of_check(error),
         SessionError::Measure(MeasureError::Scratch(_))
         | SessionError::Output(_)
+        | SessionError::NotWritten(_)
+        | SessionError::Recording { .. }
         | SessionError::Io(_) => STORAGE,
         SessionError::Archive(error) => of_archive(error),
         SessionError::Unknown { .. }
         | SessionError::NoModel { .. }
         | SessionError::UnknownPrice { .. } => USAGE,
-        SessionError::Guide(error) => error.downcast_ref().map_or(FAILED, of_session),
         _ => FAILED,
     }
 }
@@ -101,10 +102,10 @@ fn of_inputs(error: &InputError) -> u8 {
         InputError::Tool(error) => of_tool(error),
         InputError::Directory(DirectoryError::Read { .. })
         | InputError::Generator(_)
+        | InputError::Model(_)
         | InputError::Cancelled => FAILED,
         InputError::Directory(_) => USAGE,
         InputError::Memory(_) => STORAGE,
-        InputError::Model(error) => error.downcast_ref().map_or(FAILED, of_session),
     }
 }
 

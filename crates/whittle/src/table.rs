@@ -38,7 +38,10 @@ pub(crate) fn plain(columns: &[Column], rows: &[Vec<String>]) -> String {
 
 /// The same as Markdown.
 pub(crate) fn markdown(columns: &[Column], rows: &[Vec<String>]) -> String {
-    render(&table(presets::ASCII_MARKDOWN, columns, rows))
+    // A bar would end the cell.
+    let escape = |row: &Vec<String>| row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(escape).collect();
+    render(&table(presets::ASCII_MARKDOWN, columns, &rows))
 }
 
 fn table(preset: &str, columns: &[Column], rows: &[Vec<String>]) -> Table {

@@ -55,6 +55,9 @@ struct Record {
 
 impl Backend for Record {
     fn ask(&self, request: &ChatRequest, control: &Control) -> Result<ChatReply, Failure> {
+        let file = || self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is asked before all that was paid for is written.
+        file().flush()?;
         let result = self.model.complete(request, control);
         if let Some(outcome) = Outcome::of(&result) {
             let entry = Entry {
@@ -62,8 +65,8 @@ impl Backend for Record {
                 request: request.clone(),
                 outcome,
             };
-            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            file.append(&entry)?;
+            // Whoever asked gets the reply all the same; the next request fails if it still cannot be written.
+            let _ = file().append(&entry);
         }
         Ok(result?)
     }

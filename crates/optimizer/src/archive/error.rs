@@ -59,7 +59,7 @@ pub enum ArchiveError {
     },
     /// There is no room.
     #[error(
-        "no room left for the run store {}: make some and go on with --resume; all that was there before is kept",
+        "no room left for the run store {}: make some and go on with the run; all that was there before is kept",
         .0.display()
     )]
     Full(PathBuf),

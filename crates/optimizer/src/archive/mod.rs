@@ -33,6 +33,9 @@ pub use types::{
     ActionRecord, CallRecord, LogLine, MeasurementRecord, RunId, RunRecord, RunSummary,
 };
 
+/// Runs of other versions may have been searched and measured in other ways.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What is known of a run when it begins.
 #[derive(Serialize, Deserialize)]
 struct Start {
@@ -84,7 +87,7 @@ impl Archive {
         self.lock(&id)?;
         let start = Start {
             started: now.timestamp(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: VERSION.to_owned(),
             header: header.clone(),
         };
         self.in_transaction(|| {
@@ -149,6 +152,17 @@ impl Archive {
     /// All runs, the newest first.
     pub fn runs(&self) -> Result<Vec<RunSummary>, ArchiveError> {
         self.ids()?.into_iter().map(|id| self.summary(id)).collect()
+    }
+
+    /// The newest run of this version that was begun with this header, whatever became of it.
+    pub fn find(&self, header: &RunHeader) -> Result<Option<RunSummary>, ArchiveError> {
+        for id in self.ids()? {
+            let start = self.start(&id)?;
+            if start.version == VERSION && start.header == *header {
+                return self.summary(id).map(Some);
+            }
+        }
+        Ok(None)
     }
 
     /// Everything of a run.
@@ -360,9 +374,10 @@ impl Archive {
 
 fn state(conclusion: Option<&Conclusion>, message: Option<&String>) -> RunState {
     match (conclusion, message) {
-        (Some(_), _) => RunState::Finished,
+        (Some(_), None) => RunState::Finished,
         (None, Some(_)) => RunState::Failed,
-        (None, None) => RunState::Open,
+        // What it came to is known, but could not be written.
+        (Some(_), Some(_)) | (None, None) => RunState::Open,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What only shows from the inside.
 
 use super::*;
+use whittle_toolchain::tools::Digest;
+
 use crate::budget::Budget;
 use crate::inputs::{Case, Expected, Inputs, Origin};
 use crate::program::Program;
@@ -31,6 +33,7 @@ fn header(program: &str) -> RunHeader {
             kernel: String::new(),
             llvm: String::new(),
         },
+        tests: None,
     }
 }
 
@@ -84,6 +87,34 @@ fn a_full_disk_is_said_and_loses_nothing() {
     archive.take_over(&id).unwrap();
     archive.save_inputs(&id, &inputs(1 << 20)).unwrap();
     assert_eq!(archive.load(&id).unwrap().inputs, Some(inputs(1 << 20)));
+}
+
+#[test]
+fn a_run_is_found_by_all_that_it_was_begun_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    let id = archive.create_run(&header("a")).unwrap();
+    let found = |header| archive.find(&header).unwrap().map(|run| run.id);
+    assert_eq!(found(header("a")), Some(id));
+    let mut other = header("a");
+    other.options.seed = 2;
+    assert_eq!(found(other), None);
+    let mut other = header("a");
+    other.tests = Some(Digest::of_bytes(b"tests"));
+    assert_eq!(found(other), None);
+}
+
+#[test]
+fn what_is_found_but_not_written_is_not_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = Archive::open(&folder.path().join("runs.sqlite")).unwrap();
+    let id = archive.create_run(&header("a")).unwrap();
+    archive.conclude(&id, &Conclusion::default()).unwrap();
+    assert_eq!(archive.runs().unwrap()[0].state, RunState::Finished);
+    archive.fail(&id, "no room").unwrap();
+    assert_eq!(archive.runs().unwrap()[0].state, RunState::Open);
+    archive.take_over(&id).unwrap();
+    assert_eq!(archive.runs().unwrap()[0].state, RunState::Finished);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use whittle_toolchain::tools::Digest;
+
 use crate::inputs::{Origin, RawCase};
 
 /// Files larger than this are refused.
@@ -80,6 +82,24 @@ pub(crate) fn read(folder: &Path) -> Result<Vec<RawCase>, DirectoryError> {
             })
         })
         .collect()
+}
+
+/// A digest of all tests of a folder.
+pub fn digest_of_tests(folder: &Path) -> Result<Digest, DirectoryError> {
+    let mut files = Vec::new();
+    for name in names(folder)? {
+        for extension in ["args", "in", "out"] {
+            let file = format!("{name}.{extension}");
+            if let Some(content) = read_file(&folder.join(&file))? {
+                files.push((file, content));
+            }
+        }
+    }
+    let parts: Vec<&[u8]> = files
+        .iter()
+        .flat_map(|(name, content)| [name.as_bytes(), content])
+        .collect();
+    Ok(Digest::of(&parts))
 }
 
 fn names(folder: &Path) -> Result<BTreeSet<String>, DirectoryError> {
@@ -190,6 +210,17 @@ mod tests {
         assert!(error(&[("a.args", b"a\0b")]).contains("a.args is not UTF-8"));
         let missing = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert!(missing.to_string().contains("/nowhere/at/all"));
+    }
+
+    #[test]
+    fn the_digest_is_of_all_that_is_a_test() {
+        let digest = |files| digest_of_tests(folder(files).path()).unwrap();
+        let one = digest(&[("a.in", b"1")]);
+        assert_eq!(one, digest(&[("a.in", b"1"), ("README", b"?")]));
+        assert_ne!(one, digest(&[("a.in", b"2")]));
+        assert_ne!(one, digest(&[("b.in", b"1")]));
+        assert_ne!(one, digest(&[("a.args", b"1")]));
+        assert_ne!(one, digest(&[("a.in", b"1"), ("a.out", b"")]));
     }
 
     #[test]

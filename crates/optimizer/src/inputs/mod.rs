@@ -26,7 +26,7 @@ mod testing;
 mod timing;
 
 pub use command::GeneratorError;
-pub use directory::DirectoryError;
+pub use directory::{DirectoryError, digest_of_tests};
 pub use gather::gather;
 pub(crate) use gather::gather_asking;
 pub(crate) use testing::Tester;

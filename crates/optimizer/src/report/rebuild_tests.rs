@@ -85,6 +85,7 @@ fn record(program: &Program, winner: &Candidate) -> RunRecord {
         header: RunHeader {
             program: program.clone(),
             inputs: None,
+            tests: None,
             options: RunOptions {
                 seed: 1,
                 guide: String::new(),

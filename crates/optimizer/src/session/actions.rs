@@ -61,13 +61,12 @@ impl Search<'_> {
         self.account(name)?;
         match ended {
             Ok(()) | Err(TurnEnded::Over) => Ok(()),
-            Err(TurnEnded::Failed(error)) => Err(match error.downcast::<SessionError>() {
-                Ok(error) => *error,
-                Err(error) => SessionError::Agent {
-                    agent: name.to_owned(),
-                    source: error,
-                },
-            }),
+            Err(TurnEnded::Failed(error)) => {
+                let agent = name.to_owned();
+                Err(SessionError::unwrapped(error, |source| {
+                    SessionError::Agent { agent, source }
+                }))
+            }
         }
     }
 

@@ -104,6 +104,12 @@ impl Asking {
             };
             answers.push(self.keep(model.as_ref(), request, answer, account)?);
         }
+        for answer in &answers {
+            if let Err(ChatError::File { path, why }) = answer {
+                let (path, why) = (path.clone(), why.clone());
+                return Err(SessionError::Recording { path, why });
+            }
+        }
         if let Some(why) = given_up {
             let said =
                 format!("the model is not asked any more, and the run goes on without it: {why}");

@@ -106,26 +106,27 @@ pub(crate) fn lay_foundations(
     })
 }
 
-/// The machine, as far as Linux tells.
-pub(crate) fn machine(setup: &Setup) -> Machine {
-    let cpu = std::fs::read_to_string("/proc/cpuinfo")
-        .ok()
-        .and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("model name"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        });
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
-    Machine {
-        cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
-        cores: std::thread::available_parallelism().map_or(1, usize::from),
-        kernel: kernel
-            .map(|text| text.trim().to_owned())
-            .unwrap_or_default(),
-        llvm: setup
-            .toolchain
-            .found()
-            .version(Tool::Clang)
-            .unwrap_or_default()
-            .to_owned(),
+impl Machine {
+    /// This machine, as far as Linux tells.
+    pub fn of(toolchain: &Toolchain) -> Self {
+        let cpu = std::fs::read_to_string("/proc/cpuinfo")
+            .ok()
+            .and_then(|text| {
+                let line = text.lines().find(|line| line.starts_with("model name"))?;
+                Some(line.split_once(':')?.1.trim().to_owned())
+            });
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+        Self {
+            cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: kernel
+                .map(|text| text.trim().to_owned())
+                .unwrap_or_default(),
+            llvm: toolchain
+                .found()
+                .version(Tool::Clang)
+                .unwrap_or_default()
+                .to_owned(),
+        }
     }
 }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use whittle_chat::ChatModel;
 use whittle_toolchain::measure::{Comparison, MeasureError, NoiseFloor, Progress};
 use whittle_toolchain::sandbox::Layers;
-use whittle_toolchain::tools::{SelfCheck, SelfCheckError, ToolError, Toolchain};
+use whittle_toolchain::tools::{Digest, SelfCheck, SelfCheckError, ToolError, Toolchain};
 
 use crate::archive::{Archive, ArchiveError, RunId};
 use crate::budget::Budget;
@@ -35,7 +35,7 @@ use crate::evidence::Evidence;
 use crate::evidence::build::BuildError;
 use crate::evidence::ladder::CheckError;
 use crate::evidence::reference::{Fitness, ReferenceError};
-use crate::inputs::{InputError, InputOptions, Inputs};
+use crate::inputs::{self, InputError, InputOptions, Inputs};
 use crate::program::Program;
 use crate::report::{OutputError, Report};
 use crate::tree::{Node, NodeId};
@@ -137,6 +137,28 @@ pub struct RunHeader {
     /// Where inputs come from, so that a run that was killed before it had any can go on.
     #[serde(default)]
     pub inputs: Option<InputOptions>,
+    /// Digest of all tests in the user's folder, as the folder's name does not tell whether they are the same.
+    #[serde(default)]
+    pub tests: Option<Digest>,
+}
+
+impl RunHeader {
+    /// What a run of this program would have: two runs with the same are the same but for chance.
+    pub fn new(
+        toolchain: &Toolchain,
+        program: Program,
+        options: RunOptions,
+        inputs: &InputOptions,
+    ) -> Result<Self, SessionError> {
+        let tests = inputs.tests.as_deref().map(inputs::digest_of_tests);
+        Ok(Self {
+            program,
+            options,
+            machine: Machine::of(toolchain),
+            inputs: Some(inputs.clone()),
+            tests: tests.transpose().map_err(InputError::from)?,
+        })
+    }
 }
 
 /// Where numbers were measured.
@@ -273,7 +295,7 @@ pub enum SessionError {
     Reference(#[from] ReferenceError),
     /// There are no usable inputs.
     #[error(transparent)]
-    Inputs(#[from] InputError),
+    Inputs(InputError),
     /// A compiler or one of its companions failed.
     #[error(transparent)]
     Tool(ToolError),
@@ -292,6 +314,17 @@ pub enum SessionError {
     /// The output folder cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// The result of a finished run cannot be written.
+    #[error("{0}; the result is kept in the run store, and is written when the run goes on")]
+    NotWritten(#[source] OutputError),
+    /// What the model says cannot be recorded.
+    #[error("{path}: {why}; nothing more is asked of the model until the run goes on")]
+    Recording {
+        /// The recording.
+        path: String,
+        /// Why.
+        why: String,
+    },
     /// No agent or guide has this name.
     #[error("there is no {kind} named {name:?}; known are {known}")]
     Unknown {
@@ -365,6 +398,30 @@ pub enum SessionError {
     /// The user stopped the run before there was anything to report.
     #[error("stopped before anything was found")]
     Cancelled,
+}
+
+impl SessionError {
+    /// An error that went through a guide, an agent or the inputs comes out as it was; another is wrapped.
+    pub(crate) fn unwrapped(
+        error: Box<dyn std::error::Error + Send + Sync>,
+        wrap: impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> Self,
+    ) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => wrap(error),
+        }
+    }
+}
+
+impl From<InputError> for SessionError {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Model(error) => {
+                Self::unwrapped(error, |error| Self::Inputs(InputError::Model(error)))
+            }
+            error => Self::Inputs(error),
+        }
+    }
 }
 
 impl From<ToolError> for SessionError {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use whittle_toolchain::measure::Comparison;
 
 use crate::agents::Proposal;
-use crate::archive::{ActionRecord, MeasurementRecord, RunId};
+use crate::archive::{ActionRecord, MeasurementRecord, RunId, RunRecord};
 use crate::budget::{Budget, Ledger, Resource};
 use crate::evidence::build::Builder;
 use crate::evidence::ladder::Ladder;
@@ -19,7 +19,7 @@ use crate::program::Program;
 use crate::report::{self, Report, Texts};
 use crate::session::asking::{Account, Asking};
 use crate::session::conclude::{Examined, Judge};
-use crate::session::foundations::{lay_foundations, machine, reference, training};
+use crate::session::foundations::{lay_foundations, reference, training};
 use crate::session::prepare::{Linked, original};
 use crate::session::roster::{build_agents, build_guide, check_model};
 use crate::session::search::Search;
@@ -110,12 +110,7 @@ pub(crate) fn begin(
 ) -> Result<Finished, SessionError> {
     // Before all else, too: a folder that cannot be written to must not cost a run.
     report::check_output(&setup.output)?;
-    let header = RunHeader {
-        machine: machine(setup),
-        program,
-        options,
-        inputs: Some(input_options.clone()),
-    };
+    let header = RunHeader::new(&setup.toolchain, program, options, input_options)?;
     let id = setup.archive.create_run(&header)?;
     let stored = Stored::of_new_run(setup);
     let result = prepare_and_go_on(setup, &id, &header, input_options, stored, steps, observe);
@@ -177,7 +172,7 @@ fn prepare_and_go_on(
     )
 }
 
-/// Goes on with a run that was interrupted or killed.
+/// Goes on with a run that was interrupted or killed; of a finished one, writes the result again.
 pub fn resume(
     setup: &mut Setup,
     id: &RunId,
@@ -190,8 +185,9 @@ pub fn resume(
         run: id.clone(),
         why: why.to_owned(),
     };
-    if record.conclusion.is_some() {
-        return Err(not_resumable("it is finished"));
+    if let Some(conclusion) = &record.conclusion {
+        let result = write_again(setup, id, &record, conclusion);
+        return remember_failure(setup, id, result);
     }
     let input_options = record.header.inputs.clone();
     if record.inputs.is_none() && input_options.is_none() {
@@ -226,7 +222,29 @@ pub fn resume(
     remember_failure(setup, id, result)
 }
 
-/// A failed run says in the store why; an interrupted one stays open.
+/// The result of a finished run, from what is in the store.
+fn write_again(
+    setup: &mut Setup,
+    id: &RunId,
+    record: &RunRecord,
+    conclusion: &Conclusion,
+) -> Result<Finished, SessionError> {
+    let (program, toolchain) = (&record.header.program, setup.toolchain.clone());
+    let inputs = record.inputs.clone().unwrap_or_default();
+    let builder = Builder::new(&toolchain, program, training(&inputs)?);
+    let baseline = Linked::baseline(&builder, &program.o3_flags())?;
+    finish(
+        setup,
+        id,
+        &builder,
+        &baseline,
+        &record.tree,
+        conclusion,
+        false,
+    )
+}
+
+/// A failed run says in the store why; one that was interrupted or lacks room stays open.
 fn remember_failure(
     setup: &mut Setup,
     id: &RunId,
@@ -234,7 +252,10 @@ fn remember_failure(
 ) -> Result<Finished, SessionError> {
     if let Err(error) = &result
         && !error.is_interruption()
-        && !matches!(error, SessionError::Archive(_))
+        && !matches!(
+            error,
+            SessionError::Archive(_) | SessionError::Recording { .. }
+        )
     {
         setup.archive.fail(id, &error.to_string())?;
     }
@@ -308,7 +329,6 @@ fn go_on(
         setup.archive.save_foundations(id, &found)?;
         found
     };
-    let noise = foundations.noise.half_width;
 
     let timer = SearchTimer::new(
         toolchain.sandbox(),
@@ -343,6 +363,7 @@ fn go_on(
     search.plant_root(&baseline)?;
     (search.observe)(Event::Stage("searches"));
     (steps.search)(&mut search)?;
+    search.check_that_jobs_run()?;
     let (tree, mut ledger) = (search.tree, search.ledger);
     let interrupted = setup.stop.load(Ordering::Relaxed);
 
@@ -357,7 +378,7 @@ fn go_on(
         inputs,
         baseline: &baseline,
         margin: options.margin,
-        noise,
+        noise: foundations.noise.half_width,
         tolerance: options.fp_tolerance,
         seed: options.seed,
         scope: options.evidence(),
@@ -426,7 +447,8 @@ fn finish(
         &texts,
         profile.map(|profile| profile.path.as_path()),
         &setup.toolchain,
-    )?;
+    )
+    .map_err(SessionError::NotWritten)?;
     Ok(Finished {
         run: id.clone(),
         report,
@@ -455,6 +477,14 @@ fn conclusion_time(budget: &Budget) -> Duration {
 }
 
 impl Search<'_> {
+    /// Without jobs nothing can be checked: the run stays open.
+    fn check_that_jobs_run(&self) -> Result<(), SessionError> {
+        if self.toolchain.sandbox().is_cancelled() {
+            return Err(SessionError::Cancelled);
+        }
+        Ok(())
+    }
+
     /// The original becomes node 0 of a new run.
     fn plant_root(&mut self, baseline: &Linked) -> Result<(), SessionError> {
         if self.tree.get(NodeId::ROOT).is_some() {

@@ -143,7 +143,7 @@ impl Search<'_> {
         };
         guide
             .consult(&view, &mut self.random, &mut ask)
-            .map_err(SessionError::Guide)
+            .map_err(|error| SessionError::unwrapped(error, SessionError::Guide))
     }
 
     /// Puts an action on record before it is done, and what it costs on its agent's account.

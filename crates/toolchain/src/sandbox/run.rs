@@ -94,10 +94,15 @@ impl Sandbox {
         &self.shared.layers
     }
 
+    /// Whether the caller cancelled: then no job runs any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.shared.cancel.load(Ordering::Relaxed)
+    }
+
     /// Runs a job to its end. When this returns, no process of the job lives any more.
     pub fn run(&self, job: &Job) -> Result<Finished, SandboxError> {
         let shared = &*self.shared;
-        if shared.cancel.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Ok(outcome::cancelled());
         }
         let job = &resolved(job)?;

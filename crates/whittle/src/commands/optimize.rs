@@ -22,6 +22,7 @@ use whittle_optimizer::session::{
 
 use crate::cli::{Interrupted, Usage};
 use crate::commands::model::{ModelArguments, ModelBudget, agent_parser, guide_parser};
+use crate::failure;
 use crate::interrupt;
 use crate::options::{positive, unit_interval};
 use crate::progress::{Detail, Progress};
@@ -69,7 +70,8 @@ pub(crate) struct Arguments {
     model: ModelArguments,
     #[command(flatten)]
     output: OutputArguments,
-    /// Go on with a run that was interrupted or killed [default: the latest unfinished one]
+    /// Go on with a run that was interrupted or killed [default: the latest unfinished one]; of a finished run, write the
+    /// result again
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = LATEST, help_heading = "Store",
           conflicts_with_all = NEW_RUN)]
     resume: Option<String>,
@@ -251,7 +253,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             anstream::eprintln!("stopped before anything was found; {kept}");
             Err(Interrupted.into())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let error = anyhow::Error::from(error);
+            if resumable && failure::code(&error) == Some(failure::STORAGE) {
+                anstream::eprintln!("{}", stopping.what_is_kept(resumable));
+            }
+            Err(error)
+        }
     }
 }
 

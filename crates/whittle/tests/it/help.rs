@@ -13,7 +13,9 @@ fn help_of_everything() {
 #[test]
 #[cfg(target_os = "linux")]
 fn help_of_the_optimizing_half() {
-    for command in ["optimize", "mcp", "runs", "show", "verify", "doctor"] {
+    for command in [
+        "optimize", "suite", "mcp", "runs", "show", "verify", "doctor",
+    ] {
         insta::assert_snapshot!(command, stdout(&mut whittle(&[command, "--help"])));
     }
 }

@@ -47,6 +47,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 
 pub(crate) fn header() -> RunHeader {
     RunHeader {
+        tests: None,
         program: Program {
             name: "signatures".to_owned(),
             units: vec![Unit::new("signatures.c", BEFORE)],

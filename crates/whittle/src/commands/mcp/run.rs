@@ -193,6 +193,13 @@ impl Job {
         progress.finish();
         match result {
             Ok(finished) => Ok(tell(&finished)),
+            Err(error @ SessionError::NotWritten(_)) => {
+                let why = in_words(&error);
+                anstream::eprintln!("{name}: {why}: whittle optimize --resume");
+                Err(format!(
+                    "the result of {name} cannot be written, but is kept in the run store; this server's log says why"
+                ))
+            }
             Err(error) => {
                 let why = in_words(&error);
                 if error.is_interruption() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use whittle_optimizer::archive::RunRecord;
 use whittle_optimizer::budget::Resource;
 use whittle_optimizer::evidence::Rung;
@@ -10,10 +10,9 @@ use whittle_optimizer::tree::{Node, Outcome as NodeOutcome};
 use whittle_toolchain::measure::Verdict;
 
 /// A run of a program in a mode.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Outcome {
-    /// The program's path.
+    /// The program's name.
     pub(crate) program: String,
     /// The mode.
     pub(crate) mode: String,
@@ -32,8 +31,7 @@ pub(crate) struct Outcome {
 }
 
 /// Proposals of one level, lowering by the guide not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Proposals {
     /// All, unusable replies included.
     pub(crate) all: u32,

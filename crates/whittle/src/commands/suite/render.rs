@@ -1,20 +1,34 @@
 //! The comparison for people.
 
+use super::conditions::Conditions;
 use super::outcome::Outcome;
 use super::summary::Summary;
-use crate::table::{self, number, text};
+use crate::table::{self, Column, number, text};
 
-/// Three tables: programs by mode, modes, proposals by mode and level.
-pub(crate) fn tables(outcomes: &[Outcome], summaries: &[Summary]) -> String {
+/// Makes a table, for a terminal or as Markdown.
+type Make = fn(&[Column], &[Vec<String>]) -> String;
+
+/// The conditions and three tables: programs by mode, modes, proposals by mode and level.
+pub(crate) fn tables(
+    conditions: &Conditions,
+    outcomes: &[Outcome],
+    summaries: &[Summary],
+    markdown: bool,
+) -> String {
+    let make: Make = if markdown {
+        table::markdown
+    } else {
+        table::plain
+    };
     format!(
-        "{}\n\n{}\n\n{}",
-        programs(outcomes),
-        modes(summaries),
-        levels(summaries)
+        "{conditions}\n\n{}\n\n{}\n\n{}",
+        programs(outcomes, make),
+        modes(summaries, make),
+        levels(summaries, make)
     )
 }
 
-fn programs(outcomes: &[Outcome]) -> String {
+fn programs(outcomes: &[Outcome], make: Make) -> String {
     let rows: Vec<Vec<String>> = outcomes
         .iter()
         .map(|outcome| {
@@ -30,10 +44,10 @@ fn programs(outcomes: &[Outcome]) -> String {
             vec![outcome.program.clone(), outcome.mode.clone(), result]
         })
         .collect();
-    table::plain(&[text("program"), text("mode"), text("against -O3")], &rows)
+    make(&[text("program"), text("mode"), text("against -O3")], &rows)
 }
 
-fn modes(summaries: &[Summary]) -> String {
+fn modes(summaries: &[Summary], make: Make) -> String {
     let columns = [
         text("mode"),
         number("programs"),
@@ -67,10 +81,10 @@ fn modes(summaries: &[Summary]) -> String {
             ]
         })
         .collect();
-    table::plain(&columns, &rows)
+    make(&columns, &rows)
 }
 
-fn levels(summaries: &[Summary]) -> String {
+fn levels(summaries: &[Summary], make: Make) -> String {
     let columns = [
         text("mode"),
         text("level"),
@@ -100,5 +114,5 @@ fn levels(summaries: &[Summary]) -> String {
             rows.push(row);
         }
     }
-    table::plain(&columns, &rows)
+    make(&columns, &rows)
 }

@@ -1,8 +1,12 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use whittle_optimizer::budget::{Budget, Resource};
+use whittle_optimizer::session::Machine;
 
 use super::outcome::{Outcome, Proposals};
 use super::summary::Summary;
-use super::{Mode, append_to, read, render};
+use super::{Conditions, Mode, render};
 
 fn outcome(program: &str, mode: &str, ratio: f64) -> Outcome {
     let proposals = Proposals {
@@ -26,16 +30,30 @@ fn outcome(program: &str, mode: &str, ratio: f64) -> Outcome {
     }
 }
 
+fn conditions() -> Conditions {
+    Conditions {
+        machine: Machine {
+            cpu: "a CPU".to_owned(),
+            cores: 2,
+            kernel: "6.1".to_owned(),
+            llvm: "clang 19".to_owned(),
+        },
+        budget: Budget::of_time(Duration::from_secs(90)).with(Resource::Dollars, 0.5),
+        seed: 7,
+        model: Some("replay:calls.jsonl".to_owned()),
+    }
+}
+
 #[test]
 fn modes_are_summed_up_over_programs() {
     let outcomes = [
-        outcome("a.c", "paper", 2.0),
-        outcome("b.c", "paper", 1.0),
-        outcome("a.c", "source", 8.0),
+        outcome("a", "paper", 2.0),
+        outcome("b", "paper", 1.0),
+        outcome("a", "source", 8.0),
         Outcome::failed(
-            "c.c".to_owned(),
+            "c".to_owned(),
             "paper".to_owned(),
-            "it has undefined behaviour".to_owned(),
+            "x | y has undefined behaviour".to_owned(),
         ),
     ];
     let paper = Summary::of("paper", &outcomes);
@@ -47,23 +65,10 @@ fn modes_are_summed_up_over_programs() {
     assert_eq!(paper.spent["agent calls"], 4.0);
     let none = Summary::of("ir", &outcomes);
     assert_eq!((none.programs, none.geomean), (0, 1.0));
-    insta::assert_snapshot!(render::tables(
-        &outcomes,
-        &[paper, Summary::of("source", &outcomes)]
-    ));
-}
-
-#[test]
-fn a_line_that_was_cut_off_is_made_again() {
-    use std::io::Write as _;
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("suite.jsonl");
-    assert!(read(&file).unwrap().is_empty());
-    let line = serde_json::to_string(&outcome("a.c", "paper", 2.0)).unwrap();
-    std::fs::write(&file, format!("{line}\n{}", &line[..20])).unwrap();
-    assert_eq!(read(&file).unwrap(), [outcome("a.c", "paper", 2.0)]);
-    writeln!(append_to(&file).unwrap(), "{line}").unwrap();
-    assert_eq!(read(&file).unwrap().len(), 2);
+    let summaries = [paper, Summary::of("source", &outcomes)];
+    let tables = |markdown| render::tables(&conditions(), &outcomes, &summaries, markdown);
+    insta::assert_snapshot!("plain", tables(false));
+    insta::assert_snapshot!("markdown", tables(true));
 }
 
 #[test]

@@ -148,3 +148,28 @@ fn what_a_client_found_before_it_went_is_not_lost() {
     );
     assert_eq!(state(&place), "finished");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_not_lost() {
+    let place = Place::new();
+    let mut client = place.connect(&["--budget-time", "30s"]);
+    client.open(30);
+    client.submit(RIGHT, "count bits at once").unwrap();
+    // As little can be written there as on a disk that is full.
+    std::fs::remove_dir(place.path("out")).unwrap();
+    place.write("out", "");
+    let why = client.call("export", json!({})).unwrap_err();
+    assert!(why.contains("kept in the run store"), "{why}");
+    assert!(
+        place.log().contains("whittle optimize --resume"),
+        "{}",
+        place.log()
+    );
+    assert_eq!(client.hang_up(), Some(0), "{}", place.log());
+    assert_eq!(state(&place), "open");
+
+    let resume = ["optimize", "--resume", "--json"];
+    let report: Value = run_json(&mut place.command(&resume));
+    assert_eq!(report["candidates"][1]["change"], "count bits at once");
+    assert_eq!(state(&place), "finished");
+}

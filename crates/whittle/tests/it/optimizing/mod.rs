@@ -6,6 +6,7 @@ mod cooperating;
 mod doctor;
 mod interrupted;
 mod result;
+mod suite;
 
 use std::path::{Path, PathBuf};
 
