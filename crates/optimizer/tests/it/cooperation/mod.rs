@@ -318,14 +318,7 @@ fn a_testing_agent_is_told_what_its_inputs_do_not_reach() {
     let mut using = model_use(model.name());
     using.testing = Some(session::TestingUse::default());
     run(&scratch, sample, model_options(5, using), model).unwrap();
-    let told = |round| {
-        let asked = script.asked(&format!("testing/round {round}"));
-        let messages = asked[0]["messages"].as_array().unwrap();
-        messages.last().unwrap()["text"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
+    let told = |round: u32| replies::feedback(&script, &format!("testing/round {round}"));
     let first = told(2);
     for part in [
         "1 inputs are usable",
