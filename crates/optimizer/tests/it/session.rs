@@ -175,13 +175,20 @@ fn a_stopped_run_concludes_and_a_killed_one_resumes() {
             .conclusion
             .is_some()
     );
-    assert!(matches!(
-        session::resume(&mut setup, &finished.run, &mut |_| {}),
-        Err(SessionError::NotResumable { .. })
-    ));
+    // Of a finished run the result is written again, and nothing else is done.
+    setup.stop.store(false, Ordering::Relaxed);
+    let before = setup.archive.load(&finished.run).unwrap();
+    std::fs::remove_file(finished.output.join("report.json")).unwrap();
+    let again = session::resume(&mut setup, &finished.run, &mut |_| {}).unwrap();
+    assert_eq!(again.report.candidates, finished.report.candidates);
+    assert!(again.output.join("report.json").is_file());
+    let after = setup.archive.load(&finished.run).unwrap();
+    assert_eq!(
+        (after.tree, after.conclusion),
+        (before.tree, before.conclusion)
+    );
 
     // Killed in the middle: a panic is as good as a signal to a store that is written step by step.
-    setup.stop.store(false, Ordering::Relaxed);
     run_options.budget = Budget::of_time(Duration::from_secs(40)).with(Resource::Candidates, 4.0);
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut nodes = 0;
