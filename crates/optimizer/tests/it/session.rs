@@ -178,7 +178,7 @@ fn a_stopped_run_concludes_and_a_killed_one_resumes() {
     // Of a finished run the result is written again, and nothing else is done.
     setup.stop.store(false, Ordering::Relaxed);
     let before = setup.archive.load(&finished.run).unwrap();
-    std::fs::remove_file(finished.output.join("report.json")).unwrap();
+    std::fs::remove_dir_all(&finished.output).unwrap();
     let again = session::resume(&mut setup, &finished.run, &mut |_| {}).unwrap();
     assert_eq!(again.report.candidates, finished.report.candidates);
     assert!(again.output.join("report.json").is_file());
