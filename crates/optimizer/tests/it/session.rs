@@ -6,7 +6,7 @@ use std::time::Duration;
 use whittle_optimizer::budget::{Budget, Resource};
 use whittle_optimizer::inputs::InputOptions;
 use whittle_optimizer::program::Program;
-use whittle_optimizer::session::{self, Event, SessionError};
+use whittle_optimizer::session::{self, Event};
 use whittle_optimizer::tree::{NodeId, Outcome};
 use whittle_toolchain::measure::Verdict;
 
