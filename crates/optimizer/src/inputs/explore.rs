@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rand_chacha::ChaCha8Rng;
 use whittle_toolchain::sandbox::End;
 use whittle_toolchain::tools::{
-    Coverage, CoverageGap, CoveragePoint, Digest, Executable, ToolError, Toolchain,
+    Coverage, CoveragePoint, Digest, Executable, JointCoverage, ToolError, Toolchain,
 };
 
 use crate::evidence::parallel::in_order;
@@ -72,6 +72,7 @@ impl Tried {
 /// Tries inputs on the original.
 pub(crate) struct Explorer<'a> {
     toolchain: &'a Toolchain,
+    program: &'a Program,
     reference: &'a Reference,
     executable: Executable,
     seen: BTreeSet<Reached>,
@@ -89,7 +90,7 @@ pub(crate) type Observer<'o> = dyn FnMut(usize) -> ControlFlow<()> + 'o;
 impl<'a> Explorer<'a> {
     pub(crate) fn new(
         toolchain: &'a Toolchain,
-        program: &Program,
+        program: &'a Program,
         reference: &'a Reference,
     ) -> Result<Self, InputError> {
         let mut flags = program.base_flags();
@@ -98,6 +99,7 @@ impl<'a> Explorer<'a> {
         Ok(Self {
             executable: toolchain.instrumented_for_coverage(&program.units, &flags)?,
             toolchain,
+            program,
             reference,
             seen: BTreeSet::new(),
             tried: BTreeSet::new(),
@@ -180,26 +182,25 @@ impl<'a> Explorer<'a> {
         chosen
     }
 
+    /// What these inputs reach together; `None` if none of them can tell.
+    pub(crate) fn joint<'c>(
+        &self,
+        cases: impl Iterator<Item = &'c Case>,
+    ) -> Result<Option<JointCoverage>, InputError> {
+        let workloads = cases.map(Case::workload).collect::<Result<Vec<_>, _>>()?;
+        let joint =
+            self.toolchain
+                .joint_coverage(&self.executable, &self.program.units, &workloads)?;
+        Ok(joint)
+    }
+
     /// The share of the program's regions that these inputs reach together.
     pub(crate) fn share<'c>(
         &self,
         cases: impl Iterator<Item = &'c Case>,
     ) -> Result<Option<f64>, InputError> {
-        let workloads = cases.map(Case::workload).collect::<Result<Vec<_>, _>>()?;
-        let (_, share) = self
-            .toolchain
-            .coverage_of_all(&self.executable, &workloads)?;
-        Ok(share.map(|share| share.regions.share()))
-    }
-
-    /// What none of these inputs reaches; nothing if none of them can tell.
-    pub(crate) fn gaps<'c>(
-        &self,
-        cases: impl Iterator<Item = &'c Case>,
-    ) -> Result<Vec<CoverageGap>, InputError> {
-        let workloads = cases.map(Case::workload).collect::<Result<Vec<_>, _>>()?;
-        let gaps = self.toolchain.coverage_gaps(&self.executable, &workloads)?;
-        Ok(gaps.unwrap_or_default())
+        let joint = self.joint(cases)?;
+        Ok(joint.map(|joint| joint.share.regions.share()))
     }
 
     /// Those of the inputs that are kept, in their order.

@@ -118,7 +118,10 @@ impl Gatherer<'_> {
                 Ok(suite) => self.try_suite(toolchain, &suite, tester, &mut timing)?,
                 Err(said) => Some(said),
             };
-            let coverage = explorer.share(self.models())?.unwrap_or(0.0);
+            let joint = explorer.joint(self.models())?;
+            let (coverage, gaps) = joint.map_or((0.0, Vec::new()), |joint| {
+                (joint.share.regions.share(), joint.gaps)
+            });
             let enough = self.models().count() >= tester.wanted.correctness as usize;
             if said.is_none() && enough && coverage >= ENOUGH {
                 break;
@@ -127,7 +130,6 @@ impl Gatherer<'_> {
                 text: reply.text,
                 tool_calls: Vec::new(),
             });
-            let gaps = explorer.gaps(self.models())?;
             let text = self.feedback(said.as_deref(), before, coverage, &gaps, program);
             why = said.unwrap_or_else(|| "it wrote too few usable inputs".to_owned());
             messages.push(Message::User { text });
@@ -295,10 +297,7 @@ fn bounded(lines: impl Iterator<Item = String>) -> Vec<String> {
 
 /// What no input has reached, with its text.
 fn in_words(gap: &CoverageGap, program: &Program) -> String {
-    let unit = program
-        .units
-        .iter()
-        .find(|unit| gap.file.ends_with(&unit.name));
+    let unit = program.units.iter().find(|unit| unit.name == gap.unit);
     let line = unit
         .and_then(|unit| unit.text.lines().nth(gap.start.0 as usize - 1))
         .unwrap_or_default();

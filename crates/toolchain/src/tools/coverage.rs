@@ -1,12 +1,12 @@
 //! Which parts of a program an input reaches, and how often.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{self, Call};
-use super::gaps::{CoverageGap, parse_gaps};
-use super::store::Mode;
+use super::call::Call;
+use super::counted;
+use super::gaps::{CoverageGap, gaps};
 use super::{Executable, Tool, ToolError, Toolchain, Unit};
 use crate::measure::Workload;
 
@@ -75,6 +75,15 @@ pub struct CoverageShare {
     pub functions: Covered,
 }
 
+/// What all runs together reached, and what none of them did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JointCoverage {
+    /// How much they reached.
+    pub share: CoverageShare,
+    /// What they did not, in the order of the source.
+    pub gaps: Vec<CoverageGap>,
+}
+
 /// A part of a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Covered {
@@ -120,71 +129,19 @@ impl Toolchain {
         self.coverage_of_raw(self.raw_profile(&executable.path, workload)?)
     }
 
-    /// Runs the program on many workloads: what each of them reached, `None` for those that did not end by themselves, and
-    /// the share that all of them reached together if any did.
-    pub fn coverage_of_all(
+    /// Runs a program of these units on many workloads: what all of them reached together; `None` if none ended by itself.
+    pub fn joint_coverage(
         &self,
         executable: &Executable,
+        units: &[Unit],
         workloads: &[Workload],
-    ) -> Result<(Vec<Option<Coverage>>, Option<CoverageShare>), ToolError> {
-        let raw = self.raw_profiles(executable, workloads)?;
-        let coverages = raw
-            .iter()
-            .map(|raw| raw.clone().map(|raw| self.coverage_of_raw(raw)).transpose())
-            .collect::<Result<_, _>>()?;
-        let share = match self.merged(raw.into_iter().flatten())? {
-            Some(merged) => Some(self.share(executable, merged)?),
-            None => None,
-        };
-        Ok((coverages, share))
-    }
-
-    /// Runs the program on many workloads and says what none of them reached, in the order of the source; `None` if no run
-    /// ended by itself.
-    pub fn coverage_gaps(
-        &self,
-        executable: &Executable,
-        workloads: &[Workload],
-    ) -> Result<Option<Vec<CoverageGap>>, ToolError> {
-        let raw = self.raw_profiles(executable, workloads)?;
-        let Some(merged) = self.merged(raw.into_iter().flatten())? else {
-            return Ok(None);
-        };
-        let json = self.export(executable, merged, &[])?;
-        read(parse_gaps(&json)).map(Some)
-    }
-
-    fn raw_profiles(
-        &self,
-        executable: &Executable,
-        workloads: &[Workload],
-    ) -> Result<Vec<Option<Vec<u8>>>, ToolError> {
-        let raw = |workload| match self.raw_profile(&executable.path, workload) {
-            Ok(raw) => Ok(Some(raw)),
-            Err(ToolError::NoProfile { .. }) => Ok(None),
-            Err(error) => Err(error),
-        };
-        workloads.iter().map(raw).collect()
-    }
-
-    /// `None` of nothing.
-    fn merged(&self, raw: impl Iterator<Item = Vec<u8>>) -> Result<Option<Vec<u8>>, ToolError> {
-        let mut merge = Call::new(Tool::LlvmProfdata).args(["merge"]);
-        let mut count = 0;
-        for raw in raw {
-            let name = format!("run{count}.profraw");
-            merge = merge.args([name.clone()]).input(name, raw);
-            count += 1;
-        }
-        if count == 0 {
+    ) -> Result<Option<JointCoverage>, ToolError> {
+        let raw = self.raw_profiles(executable, workloads)?.raw;
+        if raw.is_empty() {
             return Ok(None);
         }
-        let done = self.call(merge.output("-o", "out.profdata", Mode::Data))?;
-        let digest = call::only_output(Tool::LlvmProfdata, done.outputs)?;
-        let merged = self.store().get(&digest);
-        merged
-            .map(Some)
-            .ok_or_else(|| call::vanished(self.store().root()))
+        let parse = |json: &str| parse_joint(json, units);
+        self.counted(executable, raw, &[], parse).map(Some)
     }
 
     fn coverage_of_raw(&self, raw: Vec<u8>) -> Result<Coverage, ToolError> {
@@ -196,40 +153,6 @@ impl Toolchain {
             what,
         })
     }
-
-    fn share(&self, executable: &Executable, merged: Vec<u8>) -> Result<CoverageShare, ToolError> {
-        read(parse_share(&self.export(
-            executable,
-            merged,
-            &["-summary-only"],
-        )?))
-    }
-
-    /// What `llvm-cov export` says, as JSON.
-    fn export(
-        &self,
-        executable: &Executable,
-        merged: Vec<u8>,
-        options: &[&str],
-    ) -> Result<String, ToolError> {
-        let program = self
-            .store()
-            .get(&executable.digest)
-            .ok_or_else(|| call::vanished(&executable.path))?;
-        let call = Call::new(Tool::LlvmCov)
-            .args(["export", "-instr-profile=merged.profdata", "program"])
-            .args(options.iter().copied())
-            .input("merged.profdata", merged)
-            .input("program", program);
-        self.call_unrecorded(call)
-    }
-}
-
-fn read<T>(parsed: Result<T, String>) -> Result<T, ToolError> {
-    parsed.map_err(|what| ToolError::Parse {
-        tool: Tool::LlvmCov,
-        what,
-    })
 }
 
 /// Reads what `llvm-profdata show --all-functions --counts` prints.
@@ -274,32 +197,21 @@ fn parse_counters(text: &str) -> Result<Coverage, String> {
     Ok(Coverage { points })
 }
 
-/// The part of `llvm-cov export`'s JSON that is read.
-#[derive(Deserialize)]
-struct Export {
-    data: Vec<Data>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    totals: BTreeMap<String, Covered>,
-}
-
-fn parse_share(json: &str) -> Result<CoverageShare, String> {
-    let export: Export = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let totals = &export.data.first().ok_or("no data")?.totals;
+/// Reads what `llvm-cov export` prints.
+fn parse_joint(json: &str, units: &[Unit]) -> Result<JointCoverage, String> {
+    let counted = counted::parse(json)?;
     let total = |name: &str| {
-        totals
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("no total of {name}"))
+        let total = counted.totals.get(name).copied();
+        total.ok_or_else(|| format!("no total of {name}"))
     };
-    Ok(CoverageShare {
+    let share = CoverageShare {
         lines: total("lines")?,
         regions: total("regions")?,
         branches: total("branches")?,
         functions: total("functions")?,
-    })
+    };
+    let gaps = gaps(&counted.functions, units);
+    Ok(JointCoverage { share, gaps })
 }
 
 #[cfg(test)]
@@ -358,8 +270,8 @@ Functions shown: 2
 
     #[test]
     fn faults_in_the_summary_are_named() {
-        assert_eq!(parse_share("{\"data\": []}").unwrap_err(), "no data");
-        let error = parse_share("{\"data\": [{\"totals\": {}}]}").unwrap_err();
+        assert_eq!(parse_joint("{\"data\": []}", &[]).unwrap_err(), "no data");
+        let error = parse_joint("{\"data\": [{\"totals\": {}}]}", &[]).unwrap_err();
         assert_eq!(error, "no total of lines");
     }
 
@@ -367,7 +279,7 @@ Functions shown: 2
         #[test]
         fn any_text_is_read(text in "(  f:\n|    Block counts: \\[|[0-9,\\]\n ]|\\PC){0,40}") {
             let _ = parse_counters(&text);
-            let _ = parse_share(&text);
+            let _ = parse_joint(&text, &[]);
         }
     }
 }

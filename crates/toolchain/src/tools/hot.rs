@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{self, Call};
-use super::store::Mode;
-use super::{Tool, ToolError, Toolchain, Unit};
+use super::counted::{self, CODE, RawProfiles};
+use super::{ToolError, Toolchain, Unit};
 use crate::measure::Workload;
 
 /// Lines that are told of each function.
 const LINES: usize = 8;
-/// The kind of region, in `llvm-cov`'s export, that is code of its own.
-const CODE: u64 = 0;
 
 /// A function and its part in what a program does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,73 +39,21 @@ impl Toolchain {
         workloads: &[Workload],
     ) -> Result<Vec<HotFunction>, ToolError> {
         let executable = self.instrumented_for_coverage(units, flags)?;
-        let mut merge = Call::new(Tool::LlvmProfdata).args(["merge"]);
-        let mut count = 0;
-        let mut failure = None;
-        for workload in workloads {
-            match self.raw_profile(&executable.path, workload) {
-                Ok(raw) => {
-                    let name = format!("run{count}.profraw");
-                    merge = merge.args([name.clone()]).input(name, raw);
-                    count += 1;
-                }
-                Err(error @ ToolError::NoProfile { .. }) => failure = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        if count == 0 {
+        let RawProfiles { raw, failure } = self.raw_profiles(&executable, workloads)?;
+        if raw.is_empty() {
             return failure.map_or(Ok(Vec::new()), Err);
         }
-        let done = self.call(merge.output("-o", "out.profdata", Mode::Data))?;
-        let digest = call::only_output(Tool::LlvmProfdata, done.outputs)?;
-        let stored = |digest| {
-            self.store()
-                .get(digest)
-                .ok_or_else(|| call::vanished(self.store().root()))
-        };
-        let export = Call::new(Tool::LlvmCov)
-            .args([
-                "export",
-                "-skip-expansions",
-                "-skip-branches",
-                "-instr-profile=merged.profdata",
-                "program",
-            ])
-            .input("merged.profdata", stored(&digest)?)
-            .input("program", stored(&executable.digest)?);
-        parse(&self.call_unrecorded(export)?, units).map_err(|what| ToolError::Parse {
-            tool: Tool::LlvmCov,
-            what,
-        })
+        let options = ["-skip-expansions", "-skip-branches"];
+        self.counted(&executable, raw, &options, |json| parse(json, units))
     }
 }
 
-/// The part of `llvm-cov export`'s JSON that is read.
-#[derive(Deserialize)]
-struct Export {
-    data: Vec<Data>,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    functions: Vec<Function>,
-}
-
-#[derive(Deserialize)]
-struct Function {
-    name: String,
-    filenames: Vec<String>,
-    /// First line and column, last line and column, count, file, expanded file, kind.
-    regions: Vec<[u64; 8]>,
-}
-
 fn parse(json: &str, units: &[Unit]) -> Result<Vec<HotFunction>, String> {
-    let export: Export = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let functions = &export.data.first().ok_or("no data")?.functions;
+    let functions = counted::parse(json)?.functions;
     let mut counted = Vec::new();
     let mut total = 0.0;
-    for function in functions {
-        let Some(unit) = unit_of(function, units) else {
+    for function in &functions {
+        let Some(unit) = function.unit(units) else {
             continue;
         };
         let lines = line_counts(&function.regions, &unit.text);
@@ -121,7 +66,7 @@ fn parse(json: &str, units: &[Unit]) -> Result<Vec<HotFunction>, String> {
     let mut hot: Vec<HotFunction> = counted
         .into_iter()
         .map(|(function, unit, weight, lines)| HotFunction {
-            name: linker_name(&function.name).to_owned(),
+            name: function.linker_name().to_owned(),
             unit: unit.name.clone(),
             share: weight / total,
             hot_lines: hottest(lines),
@@ -133,21 +78,6 @@ fn parse(json: &str, units: &[Unit]) -> Result<Vec<HotFunction>, String> {
             .then_with(|| one.name.cmp(&two.name))
     });
     Ok(hot)
-}
-
-/// Which unit a function stands in.
-fn unit_of<'a>(function: &Function, units: &'a [Unit]) -> Option<&'a Unit> {
-    let file = function.filenames.first()?;
-    let fits = |unit: &&Unit| {
-        let rest = file.strip_suffix(unit.name.as_str());
-        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
-    };
-    units.iter().filter(fits).max_by_key(|unit| unit.name.len())
-}
-
-/// Static functions are `file.c:name`.
-fn linker_name(name: &str) -> &str {
-    name.rsplit([':', ';']).next().unwrap_or(name)
 }
 
 /// How often each line with code was executed: a line counts as the regions that begin in it, and as the innermost one around

@@ -8,6 +8,7 @@ mod alive;
 mod back_end;
 mod baseline;
 mod call;
+mod counted;
 mod coverage;
 mod diagnostics;
 mod error;
@@ -40,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 pub use abi::{AbiKind, AbiProblem, check_abi, check_abi_all};
 pub use alive::AliveOutcome;
-pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, Seen};
+pub use coverage::{Coverage, CoveragePoint, CoverageShare, Covered, JointCoverage, Seen};
 pub use diagnostics::{Diagnostic, Severity};
 pub use error::ToolError;
 pub use extensions::{Extension, ExtensionUse, extensions_declared, extensions_needed};

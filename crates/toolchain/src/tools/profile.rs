@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{self, Call};
+use super::call;
 use super::program::{ProgramRun, describe};
 use super::scratch::Scratch;
-use super::store::Mode;
 use super::{Digest, Tool, ToolError, Toolchain, Unit};
 use crate::measure::Workload;
 use crate::sandbox::Limits;
@@ -58,15 +57,11 @@ impl Toolchain {
             "-fprofile-update=single".to_owned(),
         ];
         let executable = self.compile(units, &[flags, &counting].concat())?;
-        let mut merge = Call::new(Tool::LlvmProfdata).args(["merge"]);
-        for (index, workload) in runs.iter().enumerate() {
-            let name = format!("run{index}.profraw");
-            merge = merge
-                .args([name.clone()])
-                .input(name, self.raw_profile(&executable.path, workload)?);
-        }
-        let done = self.call(merge.output("-o", "out.profdata", Mode::Data))?;
-        let digest = call::only_output(Tool::LlvmProfdata, done.outputs)?;
+        let raw = runs
+            .iter()
+            .map(|workload| self.raw_profile(&executable.path, workload))
+            .collect::<Result<_, _>>()?;
+        let digest = self.merged(raw)?;
         Ok(Profile {
             path: call::path_of(self, &digest)?,
             digest,

@@ -1,6 +1,6 @@
 //! What came of an edit, for the model that wrote it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::agents::Workbench;
 use crate::evidence::{Rejection, Rung};
@@ -11,23 +11,30 @@ use crate::tree::{Node, Outcome};
 const LONGEST_REASON: usize = 3000;
 const LONGEST_INPUT: usize = 1000;
 
+/// What it comes to, and how to answer.
+fn told(what: &str, values: &Value) -> String {
+    [what, "again"]
+        .map(|part| FEEDBACK.part(part, values))
+        .join("\n")
+}
+
 /// The edit could not be applied.
 pub(super) fn not_applied(why: &str) -> String {
-    FEEDBACK.part("not applied", &json!({"why": cut(why, LONGEST_REASON)}))
+    told("not applied", &json!({"why": cut(why, LONGEST_REASON)}))
 }
 
 /// The candidate fell, or is right but no faster.
 pub(super) fn of(bench: &dyn Workbench, node: &Node) -> String {
     match &node.outcome {
         Outcome::Rejected { rejection } => rejected(bench, rejection),
-        Outcome::Duplicate { of } => FEEDBACK.part("same code", &json!({"of": of.to_string()})),
+        Outcome::Duplicate { of } => told("same code", &json!({"of": of.to_string()})),
         Outcome::Timed { speedup, .. } => {
             let before = bench.node().speedup().unwrap_or(1.0);
             let values = json!({
                 "speedup": format!("{speedup:.3}"),
                 "before": format!("{before:.3}"),
             });
-            FEEDBACK.part("no faster", &values)
+            told("no faster", &values)
         }
     }
 }
@@ -35,7 +42,7 @@ pub(super) fn of(bench: &dyn Workbench, node: &Node) -> String {
 fn rejected(bench: &dyn Workbench, rejection: &Rejection) -> String {
     let why = cut(&rejection.reason, LONGEST_REASON);
     match rejection.rung {
-        Rung::Reference | Rung::Builds => FEEDBACK.part("not built", &json!({"why": why})),
+        Rung::Reference | Rung::Builds => told("not built", &json!({"why": why})),
         Rung::Tests => {
             let test = rejection
                 .reason
@@ -48,9 +55,9 @@ fn rejected(bench: &dyn Workbench, rejection: &Rejection) -> String {
             });
             let arguments = test.map(|case| case.arguments.join(" "));
             let values = json!({"why": why, "input": input, "arguments": arguments});
-            FEEDBACK.part("wrong", &values)
+            told("wrong", &values)
         }
         // What nobody may see stays unseen.
-        Rung::HeldOut | Rung::Proved => FEEDBACK.part("wrong unseen", &json!({})),
+        Rung::HeldOut | Rung::Proved => told("wrong unseen", &json!({})),
     }
 }

@@ -3,7 +3,7 @@
 use whittle_toolchain::measure::Workload;
 use whittle_toolchain::sandbox::SealedInput;
 use whittle_toolchain::tools::{
-    GapKind, Seen, ToolError, Unit, assembly_statistics, normalized_assembly,
+    GapKind, JointCoverage, Seen, ToolError, Unit, assembly_statistics, normalized_assembly,
 };
 
 use super::{Bench, strings, unit};
@@ -121,60 +121,53 @@ fn inputs_that_reach_more_are_new() {
     );
 }
 
-#[test]
-fn shares_are_of_all_runs_together() {
-    let bench = Bench::new();
-    let text = "#include <stdio.h>\n#include <stdlib.h>\nint main(void) {\n  int c = getchar();\n  if (c == 'a')\n    puts(\"a\");\n  if (c == 'b')\n    puts(\"b\");\n  if (c == 'c')\n    abort();\n  return 0;\n}\n";
+/// What runs of a program reach together.
+fn joint(bench: &Bench, text: &str) -> impl Fn(&[&str]) -> Option<JointCoverage> {
+    let units = [Unit::new("main.c", text)];
     let program = bench
         .toolchain
-        .instrumented_for_coverage(&[Unit::new("main.c", text)], &[])
+        .instrumented_for_coverage(&units, &[])
         .unwrap();
-    let share = |inputs: &[&str]| {
+    move |inputs| {
         let workloads: Vec<_> = inputs
             .iter()
             .map(|input| workload(input, &[], input))
             .collect();
         bench
             .toolchain
-            .coverage_of_all(&program, &workloads)
+            .joint_coverage(&program, &units, &workloads)
             .unwrap()
-    };
-    let (coverages, both) = share(&["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn shares_are_of_all_runs_together() {
+    let bench = Bench::new();
+    let text = "#include <stdio.h>\n#include <stdlib.h>\nint main(void) {\n  int c = getchar();\n  if (c == 'a')\n    puts(\"a\");\n  if (c == 'b')\n    puts(\"b\");\n  if (c == 'c')\n    abort();\n  return 0;\n}\n";
+    let joint = joint(&bench, text);
+    let share = |inputs: &[&str]| joint(inputs).map(|joint| joint.share);
     assert_eq!(
-        coverages.iter().map(Option::is_some).collect::<Vec<_>>(),
+        ["a", "b", "c"].map(|input| share(&[input]).is_some()),
         [true, true, false]
     );
-    let (_, one) = share(&["a"]);
-    let (both, one) = (both.unwrap(), one.unwrap());
+    let (both, one) = (share(&["a", "b", "c"]).unwrap(), share(&["a"]).unwrap());
     assert!(
         both.lines.share() > one.lines.share() && both.lines.share() < 1.0,
         "{both:?} {one:?}"
     );
     assert_eq!((both.functions.count, both.functions.covered), (1, 1));
     assert!(both.branches.covered < both.branches.count);
-    let (coverages, none) = share(&["c"]);
-    assert!(coverages[0].is_none() && none.is_none());
+    assert!(share(&["c"]).is_none());
 }
 
 #[test]
 fn what_no_run_has_reached_is_named() {
     let bench = Bench::new();
     let text = "#include <stdio.h>\nstatic int twice(int x) {\n  return 2 * x;\n}\nint main(void) {\n  int c = getchar();\n  if (c == 'a')\n    puts(\"a\");\n  if (c != 'x')\n    putchar('.');\n  else\n    c = twice(c);\n  return c == 7;\n}\n";
-    let program = bench
-        .toolchain
-        .instrumented_for_coverage(&[Unit::new("main.c", text)], &[])
-        .unwrap();
+    let joint = joint(&bench, text);
     let gaps = |inputs: &[&str]| {
-        let workloads: Vec<_> = inputs
-            .iter()
-            .map(|input| workload(input, &[], input))
-            .collect();
-        let gaps = bench.toolchain.coverage_gaps(&program, &workloads);
-        let gaps = gaps.unwrap().unwrap();
-        assert!(
-            gaps.iter().all(|gap| gap.file.ends_with("main.c")),
-            "{gaps:?}"
-        );
+        let gaps = joint(inputs).unwrap().gaps;
+        assert!(gaps.iter().all(|gap| gap.unit == "main.c"), "{gaps:?}");
         let shown = gaps
             .into_iter()
             .map(|gap| (gap.function, gap.start.0, gap.kind));
@@ -192,6 +185,5 @@ fn what_no_run_has_reached_is_named() {
     );
     assert_eq!(gaps(&["a"])[..1], [(twice, 2, GapKind::Function)]);
     assert_eq!(gaps(&["a", "x"]), []);
-    let none = bench.toolchain.coverage_gaps(&program, &[]).unwrap();
-    assert_eq!(none, None);
+    assert_eq!(joint(&[]), None);
 }
