@@ -1,7 +1,6 @@
 //! A model that gives no reply.
 
 use whittle_optimizer::archive::RunRecord;
-use whittle_optimizer::budget::Resource;
 use whittle_optimizer::session::{self, Event};
 use whittle_optimizer::tree::NodeId;
 
@@ -33,7 +32,6 @@ fn a_model_that_always_fails_is_given_up_and_a_resumed_run_tries_it_again() {
     setup.model = Some(script.open());
     let mut options = model_options(120, model_use(&script.spec()));
     options.agents = vec!["flags".to_owned(), "source".to_owned()];
-    options.budget = options.budget.with(Resource::Candidates, 8.0);
     // Killed when it goes on without the model.
     let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         session::optimize(
